@@ -1,0 +1,44 @@
+// penstock check: finds every mistake in pipelines before anything runs.
+import { parseArgs } from 'node:util'
+import { loadPipeline } from '../config/load.ts'
+import type { PipelineConfig } from '../config/types.ts'
+import type { Verb } from '../plugin/define.ts'
+import { asError, PenstockError } from '../plugin/errors.ts'
+import { EXIT } from './exit-codes.ts'
+import { painter } from './terminal.ts'
+import { tell } from './verbs.ts'
+
+const usage = `Usage: penstock check PIPELINE …
+
+Reads pipelines as run would: YAML, options of every plugin, expressions, templates, environment and secrets, tables, routes. All mistakes
+of a file are shown at once, each with file:line:column, the line, and what was probably meant. Nothing is opened and nothing runs.
+
+Examples
+  penstock check pipelines/quickstart.yaml
+  penstock check pipelines/*.yaml`
+
+export const verb: Verb = {
+  summary: 'Find every mistake in pipelines before they run',
+  usage,
+  async run(args) {
+    const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} })
+    if (positionals.length === 0) throw new PenstockError('PEN_USAGE', 'check needs a pipeline file (penstock check --help)')
+    const paint = painter(process.stdout)
+    let code: number = EXIT.ok
+    for (const file of positionals) {
+      try {
+        const { config, warnings } = await loadPipeline(file)
+        process.stdout.write(`${paint('green', 'ok')}  ${file}: ${shape(config)}\n`)
+        for (const warning of warnings) process.stdout.write(`    ${paint('yellow', 'warning')}: ${warning}\n`)
+      } catch (error) {
+        code = tell(asError(error))
+      }
+    }
+    return code
+  },
+}
+
+function shape({ name, inputs, filters, outputs, tests }: PipelineConfig): string {
+  const list = (steps: readonly { id: string }[]) => steps.map(({ id }) => id).join(', ') || 'none'
+  return `${name}: ${list(inputs)} → ${list(filters)} → ${list(outputs)}${tests.length > 0 ? ` (${tests.length} tests: penstock test)` : ''}`
+}

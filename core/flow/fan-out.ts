@@ -1,0 +1,218 @@
+// Takes what the transform made of a chunk: asks the gates, counts, writes dead letters, and hands every output its items.
+import { errorCode } from '../plugin/errors.ts'
+import type { Address, Gate } from '../plugin/interfaces.ts'
+import type { DeadLetter } from '../state/types.ts'
+import type { InFlight } from './in-flight.ts'
+import type { OutputStream } from './output-stream.ts'
+import type { GatedEvent, Packed, PackedOutput, TransformFault } from './packed.ts'
+import { QueuedItem, type Slice } from './queued-item.ts'
+import type { TrackedChunk } from './tracked-chunk.ts'
+import type { Transformed } from './transformer.ts'
+
+/** The conservation counters of a pipeline: `read + created = dropped + duplicates + unrouted + failed + routed`. */
+export interface FlowCounts {
+  read: number
+  created: number
+  dropped: number
+  duplicates: number
+  unrouted: number
+  /** Dead-lettered before the routes. */
+  failed: number
+  /** With at least one output. */
+  routed: number
+  replayed: number
+}
+
+export interface FanOutOptions {
+  readonly pipeline: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly { readonly id: string; readonly stream: OutputStream }[]
+  readonly gates: readonly Gate[]
+  readonly inFlight: InFlight
+  readonly counts: FlowCounts
+  /** Per step, as in Packed.steps: filters, then outputs. */
+  readonly steps: number[]
+  readonly letters: { add(letters: readonly DeadLetter[]): Promise<void> }
+  readonly maxEventBytes: number
+}
+
+const NO_ADDRESS: Address = {}
+/** What is kept of a record that is longer than max_event_bytes. Bytes. */
+const CUT_BYTES = 64 * 1024
+
+export class FanOut {
+  readonly #options: FanOutOptions
+
+  constructor(options: FanOutOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when the outputs have room for more. Rejects when dead letters cannot be written: the pipeline must stop then. */
+  async accept(tracked: TrackedChunk, { packed, recycle }: Transformed): Promise<void> {
+    const { counts, steps, outputs, inFlight } = this.#options
+    const { chunk } = tracked
+    tracked.redacted = packed.redacted
+    counts.read += packed.counts.read + (chunk.faults?.length ?? 0)
+    counts.created += packed.counts.created
+    counts.dropped += packed.counts.dropped
+    counts.unrouted += packed.counts.unrouted
+    counts.routed += packed.counts.routed
+    counts.failed += packed.counts.failed + (chunk.faults?.length ?? 0)
+    if (tracked.letter !== undefined) counts.replayed += packed.counts.read
+    packed.steps.forEach((count, index) => {
+      steps[index] = (steps[index] ?? 0) + count
+    })
+    const admitted = this.#judge(tracked, packed.gated)
+    const letters = this.#letters(tracked, packed, admitted)
+
+    let written = 0
+    for (const output of packed.outputs) {
+      const { ends } = output
+      written += ends[ends.length - 1] ?? 0
+    }
+    tracked.held += written
+    inFlight.add(written)
+
+    const full: OutputStream[] = []
+    for (const output of packed.outputs) {
+      const { stream } = outputs[output.output] as FanOutOptions['outputs'][number]
+      const items = this.#items(tracked, output, admitted, recycle)
+      if (items.length > 0 && !stream.stream.write(items)) full.push(stream)
+    }
+    if (letters.length > 0) {
+      tracked.ack.hold()
+      await this.#options.letters.add(letters)
+      tracked.ack.release()
+    }
+    for (const { stream } of full) if (stream.writableNeedDrain) await new Promise(resolve => stream.once('drain', resolve))
+  }
+
+  /** Dead-letters items that an output refused. Durable when it resolves. */
+  async refused(output: string, refused: readonly { readonly item: QueuedItem; readonly error: Error }[]): Promise<void> {
+    await this.#options.letters.add(
+      refused.map(({ item, error }) =>
+        this.#letter(item.slice.chunk, {
+          record: item.record,
+          stage: 'output',
+          step: output,
+          code: errorCode(error),
+          error: error.message,
+          event: item.id,
+        }),
+      ),
+    )
+    for (const { item } of refused) if (item.owner >= 0) item.slice.chunk.failed.add(item.owner)
+  }
+
+  /** Asks the gates about every event that has keys. Gives, by index, whether it goes on. */
+  #judge(tracked: TrackedChunk, gated: readonly GatedEvent[]): readonly boolean[] {
+    if (gated.length === 0) return []
+    const { counts, gates } = this.#options
+    const admitted: boolean[] = []
+    const own = new Set<string>()
+    gated.forEach(({ keys, fate, whole }, owner) => {
+      let goes = whole < 0 || (admitted[whole] as boolean)
+      for (let gate = 0; goes && gate < keys.length; gate++) {
+        const key = keys[gate]
+        if (key === undefined) continue
+        const hold = tracked.ack.guard()
+        goes = (gates[gate] as Gate).admit(key, hold)
+        const mark = `${gate}/${key}`
+        if (goes) {
+          hold.release()
+          own.add(mark)
+          tracked.keys.push({ gate, key, owner })
+          // An event that repeats one of its own chunk would wait for itself.
+        } else if (own.has(mark)) hold.release()
+      }
+      admitted.push(goes)
+      if (fate === 'split') return
+      if (goes) counts[fate]++
+      else counts.duplicates++
+    })
+    return admitted
+  }
+
+  #items(
+    tracked: TrackedChunk,
+    output: PackedOutput,
+    admitted: readonly boolean[],
+    recycle: Transformed['recycle'],
+  ): readonly QueuedItem[] {
+    const { bytes, ends, ids, records, addresses, owners } = output
+    const items: QueuedItem[] = []
+    let open = 0
+    const slice: Slice = {
+      bytes,
+      chunk: tracked,
+      settled: () => {
+        if (--open > 0) return
+        recycle(output)
+        tracked.ack.release()
+      },
+    }
+    let start = 0
+    for (let index = 0; index < ends.length; index++) {
+      const end = ends[index] as number
+      const owner = owners?.[index] ?? -1
+      if (owner < 0 || admitted[owner]) {
+        items.push(new QueuedItem(slice, start, end, ids[index] as string, addresses?.[index] ?? NO_ADDRESS, records[index] as number, owner))
+      }
+      start = end
+    }
+    open = items.length
+    if (open > 0) tracked.ack.hold()
+    else recycle(output)
+    return items
+  }
+
+  #letters(tracked: TrackedChunk, { faults }: Packed, admitted: readonly boolean[]): DeadLetter[] {
+    const letters: DeadLetter[] = []
+    const { outputs, inputs } = this.#options
+    for (const { code, reason, bytes, offset, length, sha256 } of tracked.chunk.faults ?? []) {
+      const base = this.#base(tracked)
+      letters.push({
+        ...base,
+        step: inputs[tracked.input] ?? '',
+        stage: 'decode',
+        code,
+        error: reason,
+        offset,
+        bytes: Uint8Array.from(bytes),
+        length,
+        ...(sha256 && { sha256 }),
+      })
+    }
+    for (const fault of faults) {
+      const { owner, output } = fault
+      if (owner >= 0 && !admitted[owner]) continue
+      if (owner >= 0) tracked.failed.add(owner)
+      if (output >= 0) outputs[output]?.stream.refusedBefore()
+      letters.push(this.#letter(tracked, fault))
+    }
+    return letters
+  }
+
+  #letter(tracked: TrackedChunk, fault: Pick<TransformFault, 'record' | 'stage' | 'step' | 'code' | 'error' | 'event'>): DeadLetter {
+    const { record, stage, step, code, error, event } = fault
+    const source = tracked.source(record)
+    const { offset } = tracked.chunk
+    return {
+      ...this.#base(tracked),
+      step,
+      stage,
+      code,
+      error,
+      ...(event !== undefined && { event }),
+      ...(offset !== undefined && { offset: offset + tracked.startOf(record) }),
+      // A copy: the chunk's buffer is used again once it is settled.
+      bytes: Uint8Array.from(source.length > this.#options.maxEventBytes ? source.subarray(0, CUT_BYTES) : source),
+      length: source.length,
+    }
+  }
+
+  #base(tracked: TrackedChunk) {
+    const { pipeline, inputs } = this.#options
+    return { pipeline, input: inputs[tracked.input] ?? '', meta: tracked.job.meta, tries: tracked.letterTries }
+  }
+}

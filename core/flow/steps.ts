@@ -1,0 +1,145 @@
+// Builds a pipeline's plugins and opens them: outputs first, inputs last; closes them the other way round.
+import { compileExpression } from '../config/expression.ts'
+import type { PipelineConfig, StepConfig } from '../config/types.ts'
+import type { Plugin } from '../plugin/define.ts'
+import { asError, PenstockError } from '../plugin/errors.ts'
+import type { Codec, Filter, Gate, Input, Output, Site, Summary, Table } from '../plugin/interfaces.ts'
+import type { Json } from '../plugin/json.ts'
+import { loadPlugin } from '../plugin/registry.ts'
+import { type ContextParts, contextOf } from './context.ts'
+import type { StepSpec, TransformSpec } from './packed.ts'
+import type { PipelineParts } from './pipeline.ts'
+import { type LoadTable, Tables } from './tables.ts'
+import { buildTransform } from './transform.ts'
+import { inlineTransformer, type Transformer, workerTransformer } from './transformer.ts'
+
+export interface Steps {
+  readonly inputs: readonly { readonly id: string; readonly input: Input }[]
+  /** By input: the stored positions. */
+  readonly positions: readonly Map<string, Json>[]
+  readonly outputs: readonly Output[]
+  readonly gates: readonly { readonly id: string; readonly gate: Gate }[]
+  readonly transformer: Transformer
+  summaries(): Summary[]
+  close(): Promise<void>
+}
+
+type Opened = Pick<Input | Output | Filter | Table, 'open' | 'close' | 'summary'>
+
+export async function openSteps(config: PipelineConfig, parts: PipelineParts, signal: AbortSignal): Promise<Steps> {
+  const opened: { id: string; instance: Opened }[] = []
+  const closing: (() => Promise<void>)[] = []
+  const contextParts: Omit<ContextParts, 'log'> = {
+    pipeline: config.name,
+    store: parts.store,
+    clock: parts.clock,
+    metrics: parts.metrics,
+    health: parts.health,
+    maxEventBytes: config.max_event_bytes,
+  }
+  const close = async () => {
+    const errors: Error[] = []
+    for (const end of closing.reverse()) {
+      try {
+        await end()
+      } catch (error) {
+        errors.push(asError(error))
+      }
+    }
+    if (errors.length > 0) throw errors.length === 1 ? (errors[0] as Error) : new AggregateError(errors, errors.map(e => e.message).join('; '))
+  }
+  const tables = new Tables(config.tables.map(specOf))
+  const siteOf = (step: StepConfig): Site => ({
+    id: step.id,
+    folder: step.folder,
+    expression: text => compileExpression(text),
+    table: tables.for(step),
+  })
+  const open = async (id: string, instance: Opened, codec?: Codec) => {
+    const log = parts.log(config.name, id)
+    opened.push({ id, instance })
+    closing.push(async () => instance.close?.())
+    try {
+      await instance.open?.(contextOf(id, log, { ...contextParts, log }, codec))
+    } catch (thrown) {
+      const error = asError(thrown)
+      throw new PenstockError((error as { code?: string }).code ?? 'PEN_OPEN', `${id}: ${error.message}`, { cause: error })
+    }
+  }
+
+  try {
+    const outputs: Output[] = []
+    for (const step of config.outputs) {
+      const output = step.plugin.create(step.options, siteOf(step))
+      outputs.push(output)
+      await open(step.id, output)
+    }
+
+    // These instances judge, remember and report; the transform has instances of its own that work on the events.
+    const filters: { id: string; filter: Filter }[] = []
+    for (const step of [...config.filters, ...config.outputs.flatMap(({ filters }) => filters)]) {
+      filters.push({ id: step.id, filter: step.plugin.create(step.options, siteOf(step)) })
+    }
+    const main = filters.slice(0, config.filters.length)
+    const gates = main.flatMap(({ id, filter }) => (filter.gate ? [{ id, gate: filter.gate }] : []))
+
+    const spec = transformSpec(config)
+    const plugins = new Map<string, Plugin>(allSteps(config).map(step => [step.url, step.plugin]))
+    const load = async (step: StepSpec) => {
+      const plugin = plugins.get(step.url)
+      if (!plugin) throw new PenstockError('PEN_PLUGIN', `step ${step.id} has no plugin`)
+      return plugin
+    }
+    const loadTable: LoadTable = async (step, type) =>
+      type === undefined
+        ? { plugin: (await load(step)) as Plugin<Table>, url: step.url }
+        : ((await loadPlugin('table', type, step.folder)) as Awaited<ReturnType<LoadTable>>)
+    closing.push(() => tables.close())
+    const transform = config.workers > 0 ? undefined : await buildTransform(spec, load, tables)
+    await tables.open(loadTable, signal)
+    for (const { id, filter } of filters) await open(id, filter)
+    const transformer = transform
+      ? inlineTransformer(transform)
+      : await workerTransformer(config.workers, spec, tables, parts.log(config.name, 'workers'))
+    closing.push(() => transformer.close())
+    tables.watch(parts.clock, parts.log(config.name, 'tables'), (key, image) => transformer.swap(key, image))
+
+    const inputs: { id: string; input: Input }[] = []
+    const positions: Map<string, Json>[] = []
+    for (const step of config.inputs) {
+      const input = step.plugin.create(step.options, siteOf(step))
+      positions.push(await parts.store.positions(config.name, step.id))
+      await open(step.id, input, step.codec.plugin.create(step.codec.options, siteOf(step.codec)))
+      inputs.push({ id: step.id, input })
+    }
+    const summaries = () => opened.flatMap(({ instance }) => instance.summary?.() ?? [])
+    return { inputs, positions, outputs, gates, transformer, summaries, close }
+  } catch (error) {
+    await close().catch(() => {}) // the first error is the one to tell
+    throw error
+  }
+}
+
+/** The pipeline as plain data, for the transform. */
+export function transformSpec(config: PipelineConfig): TransformSpec {
+  const withWhen = <T extends StepSpec>(spec: T, when: string | undefined) => ({ ...spec, ...(when !== undefined && { when }) })
+  const { unmatched } = config
+  return {
+    inputs: config.inputs.map(step => ({ id: step.id, codec: specOf(step.codec) })),
+    filters: config.filters.map(step => withWhen(specOf(step), step.when)),
+    outputs: config.outputs.map(step =>
+      withWhen({ ...specOf(step), filters: step.filters.map(own => withWhen(specOf(own), own.when)) }, step.when),
+    ),
+    tables: config.tables.map(specOf),
+    unmatched: unmatched === undefined || unmatched === 'drop' ? unmatched : config.outputs.findIndex(({ id }) => id === unmatched),
+  }
+}
+
+export function specOf({ id, url, options, folder }: StepConfig): StepSpec {
+  return { id, url, options, folder }
+}
+
+export function allSteps(config: PipelineConfig): StepConfig[] {
+  const { inputs, filters, tables, outputs } = config
+  return [...inputs, ...inputs.map(({ codec }) => codec), ...filters, ...tables, ...outputs, ...outputs.flatMap(output => output.filters)]
+}
