@@ -16,7 +16,11 @@ function completeValue(value: unknown, schema: OptionSchema, folder: string): un
   const others = typeof additionalProperties === 'object' ? additionalProperties : {}
   const result: JsonObject = {}
   for (const key of Object.keys(value)) {
-    setOwn(result, key, completeValue(value[key], Object.hasOwn(properties, key) ? (properties[key] as OptionSchema) : others, folder))
+    setOwn(
+      result,
+      key,
+      completeValue(value[key], Object.hasOwn(properties, key) ? (properties[key] as OptionSchema) : others, folder),
+    )
   }
   for (const [name, option] of Object.entries(properties)) {
     if (option.default === undefined || Object.hasOwn(result, name)) continue

@@ -3,7 +3,18 @@ import type { OptionSchema, OptionType } from '../plugin/options.ts'
 import type { Tree } from './tree.ts'
 
 const UNITS: Readonly<Record<string, string>> = { _ms: 'milliseconds', _bytes: 'bytes', _s: 'seconds' }
-const SIZES: Readonly<Record<string, number>> = { k: 1000, kb: 1000, kib: 1024, m: 1e6, mb: 1e6, mib: 1024 ** 2, g: 1e9, gb: 1e9, gib: 1024 ** 3, b: 1 }
+const SIZES: Readonly<Record<string, number>> = {
+  k: 1000,
+  kb: 1000,
+  kib: 1024,
+  m: 1e6,
+  mb: 1e6,
+  mib: 1024 ** 2,
+  g: 1e9,
+  gb: 1e9,
+  gib: 1024 ** 3,
+  b: 1,
+}
 const TIMES: Readonly<Record<string, number>> = { ms: 1, s: 1000, sec: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
 const NAMES: Readonly<Record<OptionType, string>> = {
   string: 'text',

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type { JsonObject } from '../plugin/json.ts'
 import type { OptionSchema, OptionType } from '../plugin/options.ts'
 import { looksSecret, type Report } from './problem.ts'
-import { plain, placeInScalar, type ScalarTree, type Tree } from './tree.ts'
+import { placeInScalar, plain, type ScalarTree, type Tree } from './tree.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -40,7 +40,8 @@ export class Filler {
     if (tree.kind === 'scalar') return this.#scalar(tree, schema, hidden)
     if (tree.kind === 'list') return tree.items.map(item => this.value(item, schema.items ?? {}, hidden))
     const { properties, additionalProperties } = schema
-    const others = typeof additionalProperties === 'object' ? additionalProperties : properties && !additionalProperties ? undefined : {}
+    const others =
+      typeof additionalProperties === 'object' ? additionalProperties : properties && !additionalProperties ? undefined : {}
     const result: JsonObject = {}
     for (const [key, { value }] of tree.entries) {
       const own = properties && Object.hasOwn(properties, key) ? properties[key] : others
@@ -69,31 +70,37 @@ export class Filler {
   #filled(tree: ScalarTree, value: string): string | undefined {
     if (!value.includes('${')) return value
     let failed = false
-    const text = value.replaceAll(REFERENCE, (whole: string, inner: string | undefined, closed: string | undefined, index: number) => {
-      if (inner === undefined) return '${'
-      this.filled.add(tree)
-      try {
-        if (!closed) throw new Error('${ without a } after it; write $${ for the characters themselves')
-        return inner.startsWith('secret:') ? this.#secret(tree, inner.slice(7)) : this.#variable(inner)
-      } catch (error) {
-        failed = true
-        const start = placeInScalar(this.#report.text, tree, index)
-        this.#report.error({ start, end: Math.min(start + whole.length, tree.end) }, (error as Error).message)
-        return ''
-      }
-    })
+    const text = value.replaceAll(
+      REFERENCE,
+      (whole: string, inner: string | undefined, closed: string | undefined, index: number) => {
+        if (inner === undefined) return '${'
+        this.filled.add(tree)
+        try {
+          if (!closed) throw new Error('${ without a } after it; write $${ for the characters themselves')
+          return inner.startsWith('secret:') ? this.#secret(tree, inner.slice(7)) : this.#variable(inner)
+        } catch (error) {
+          failed = true
+          const start = placeInScalar(this.#report.text, tree, index)
+          this.#report.error({ start, end: Math.min(start + whole.length, tree.end) }, (error as Error).message)
+          return ''
+        }
+      },
+    )
     return failed ? undefined : text
   }
 
   #variable(inner: string): string {
     const [, name = '', fallback] = VARIABLE.exec(inner) ?? []
     if (!name || fallback?.includes('${')) {
-      throw new Error(`\${${inner.split(':-')[0]}} is no environment variable: write \${NAME} or \${NAME:-default}, and $\${ for the characters themselves`)
+      throw new Error(
+        `\${${inner.split(':-')[0]}} is no environment variable: write \${NAME} or \${NAME:-default}, and $\${ for the characters themselves`,
+      )
     }
     const value = this.#env[name]
     // As in a shell, the default of :- also stands in for an empty value.
     if (fallback !== undefined) return value || fallback
-    if (value === undefined) throw new Error(`the environment variable ${name} is not set; set it, or give a default: \${${name}:-…}`)
+    if (value === undefined)
+      throw new Error(`the environment variable ${name} is not set; set it, or give a default: \${${name}:-…}`)
     return value
   }
 
@@ -107,7 +114,10 @@ export class Filler {
       const { size, mode } = statFile(path)
       if (size > MAX_SECRET_BYTES) throw new Error(`it has ${size} bytes, a secret at most ${MAX_SECRET_BYTES}`)
       if (process.platform !== 'win32' && mode & 0o004) {
-        this.#report.warn(tree, `everybody on this machine can read the secret file ${path}; take that right away: chmod o-r ${path}`)
+        this.#report.warn(
+          tree,
+          `everybody on this machine can read the secret file ${path}; take that right away: chmod o-r ${path}`,
+        )
       }
       value = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
     } catch (error) {
@@ -150,6 +160,7 @@ function coerced(text: string, { type }: OptionSchema): unknown {
   if (types.size === 0 || types.has('string')) return text
   const trimmed = text.trim()
   if (types.has('boolean') && /^(?:true|false)$/i.test(trimmed)) return trimmed.toLowerCase() === 'true'
-  if ((types.has('integer') || types.has('number')) && /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i.test(trimmed)) return Number(trimmed)
+  if ((types.has('integer') || types.has('number')) && /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i.test(trimmed))
+    return Number(trimmed)
   return text
 }

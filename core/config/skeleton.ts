@@ -15,7 +15,8 @@ const type = (what: string) =>
 const id = {
   type: 'string',
   pattern: ID,
-  description: 'Name of this step in metrics, dead letters and positions; the type when absent, and needed for the second step of one type',
+  description:
+    'Name of this step in metrics, dead letters and positions; the type when absent, and needed for the second step of one type',
 } as const
 const when = (what: string) => ({ type: 'string', format: 'expression', description: what }) as const
 
@@ -36,7 +37,8 @@ export const STEP: Readonly<Record<Kind, OptionSchemas>> = {
     id,
     codec: {
       type: ['string', 'object'],
-      description: "How bytes become records: a codec's name, or its type with options; the plugin's own codec when absent, mostly ndjson",
+      description:
+        "How bytes become records: a codec's name, or its type with options; the plugin's own codec when absent, mostly ndjson",
       properties: { type: type('codec') },
       additionalProperties: true,
     },
@@ -48,14 +50,33 @@ export const STEP: Readonly<Record<Kind, OptionSchemas>> = {
     type: type('output'),
     id,
     when: when('CEL expression: the output takes these events only; `unmatched` takes what no other output took'),
-    filters: { type: 'array', items: steps(filterStep), description: 'Filters for this output alone, run on a copy of each event' },
+    filters: {
+      type: 'array',
+      items: steps(filterStep),
+      description: 'Filters for this output alone, run on a copy of each event',
+    },
     batch: {
       type: 'object',
       description: 'A batch goes out when one of these limits is reached',
       properties: {
-        max_events: { type: 'integer', minimum: 1, maximum: 1_000_000, description: 'Events in a batch (1000 unless the plugin says otherwise)' },
-        max_bytes: { type: 'integer', minimum: 1, maximum: 1024 * MIB, description: 'Bytes in a batch (1 MiB unless the plugin says otherwise)' },
-        max_ms: { type: 'integer', minimum: 0, maximum: 600_000, description: 'Milliseconds that a batch waits for more (200 unless the plugin says otherwise)' },
+        max_events: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1_000_000,
+          description: 'Events in a batch (1000 unless the plugin says otherwise)',
+        },
+        max_bytes: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1024 * MIB,
+          description: 'Bytes in a batch (1 MiB unless the plugin says otherwise)',
+        },
+        max_ms: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 600_000,
+          description: 'Milliseconds that a batch waits for more (200 unless the plugin says otherwise)',
+        },
       },
     },
     retry: {
@@ -99,20 +120,43 @@ const test: OptionSchema = {
       description: 'The events that come out, in order, each with the fields that matter; [] when none does',
     },
     exact: { type: 'boolean', default: false, description: 'Fields that the expected events do not name are an error too' },
-    outputs: { type: 'object', additionalProperties: { type: 'integer', minimum: 0 }, description: 'How many events reach each output, by id' },
-    dead_letters: { type: ['string', 'array'], items: { type: 'string' }, description: 'Parts of the errors of the expected dead letters, in order' },
+    outputs: {
+      type: 'object',
+      additionalProperties: { type: 'integer', minimum: 0 },
+      description: 'How many events reach each output, by id',
+    },
+    dead_letters: {
+      type: ['string', 'array'],
+      items: { type: 'string' },
+      description: 'Parts of the errors of the expected dead letters, in order',
+    },
     duplicates: { type: 'integer', minimum: 0, description: 'How many events a filter such as dedupe holds back' },
   },
 }
 
 /** A pipeline file's top level. */
 export const PIPELINE = {
-  name: { type: 'string', pattern: ID, description: "Name in logs, metrics and state; the file's name when absent. Positions hang on it" },
+  name: {
+    type: 'string',
+    pattern: ID,
+    description: "Name in logs, metrics and state; the file's name when absent. Positions hang on it",
+  },
   description: { type: 'string', description: 'What the pipeline is for' },
   inputs: { type: 'array', required: true, minItems: 1, items: steps(STEP.input), description: 'Where events come from' },
   filters: { type: 'array', default: [], items: steps(STEP.filter), description: 'What happens to every event, in this order' },
-  tables: { type: 'array', default: [], items: steps(STEP.table), description: 'What filters look things up in, by the id of the table' },
-  outputs: { type: 'array', required: true, minItems: 1, items: steps(STEP.output), description: 'Where events go: to each output whose `when` takes them' },
+  tables: {
+    type: 'array',
+    default: [],
+    items: steps(STEP.table),
+    description: 'What filters look things up in, by the id of the table',
+  },
+  outputs: {
+    type: 'array',
+    required: true,
+    minItems: 1,
+    items: steps(STEP.output),
+    description: 'Where events go: to each output whose `when` takes them',
+  },
   unmatched: { type: 'string', description: 'Where events go that no `when` of an output took: an id of an output, or `drop`' },
   workers: {
     type: 'integer',
@@ -142,13 +186,30 @@ export const PIPELINE = {
     default: 16 * MIB,
     description: 'A longer record goes to the dead letters without being parsed; in bytes',
   },
-  grace_ms: { type: 'integer', minimum: 0, maximum: 3_600_000, default: 15_000, description: 'Milliseconds that a stop waits for the outputs' },
+  grace_ms: {
+    type: 'integer',
+    minimum: 0,
+    maximum: 3_600_000,
+    default: 15_000,
+    description: 'Milliseconds that a stop waits for the outputs',
+  },
   http: {
     type: 'object',
     description: 'Serves /health, /ready and /metrics',
     properties: {
-      host: { type: 'string', minLength: 1, default: '127.0.0.1', description: 'Address to listen on; any but a loopback address needs tls and a token' },
-      port: { type: 'integer', required: true, minimum: 0, maximum: 65_535, description: 'Port to listen on; 0 takes a free one' },
+      host: {
+        type: 'string',
+        minLength: 1,
+        default: '127.0.0.1',
+        description: 'Address to listen on; any but a loopback address needs tls and a token',
+      },
+      port: {
+        type: 'integer',
+        required: true,
+        minimum: 0,
+        maximum: 65_535,
+        description: 'Port to listen on; 0 takes a free one',
+      },
       token: { type: 'string', secret: true, minLength: 8, description: 'What clients must send as "Authorization: Bearer …"' },
       tls: {
         type: 'object',
@@ -160,5 +221,10 @@ export const PIPELINE = {
       },
     },
   },
-  tests: { type: 'array', default: [], items: test, description: 'Records and what must become of them, for `penstock test`; ${NAME} is not filled in here' },
+  tests: {
+    type: 'array',
+    default: [],
+    items: test,
+    description: 'Records and what must become of them, for `penstock test`; ${NAME} is not filled in here',
+  },
 } as const satisfies OptionSchemas

@@ -25,7 +25,17 @@ const validators = new WeakMap<OptionSchemas, ValidateFunction>()
 async function compiler(): Promise<Compile> {
   // Without the meta-schema: ours are made by code, and checking them would double the time.
   const { Ajv } = await import('ajv')
-  const ajv = new Ajv({ allErrors: true, strict: true, strictTypes: false, strictRequired: false, allowUnionTypes: true, validateFormats: false, meta: false, validateSchema: false, addUsedSchema: false })
+  const ajv = new Ajv({
+    allErrors: true,
+    strict: true,
+    strictTypes: false,
+    strictRequired: false,
+    allowUnionTypes: true,
+    validateFormats: false,
+    meta: false,
+    validateSchema: false,
+    addUsedSchema: false,
+  })
   return schema => ajv.compile(schema)
 }
 
@@ -71,12 +81,22 @@ export async function validate(
       wrong = true
       const option = schemaAt(schema, path)?.properties?.[name]
       const about = path.length === 0 ? subject.name : pathText(path)
-      report.error(at === tree ? subject.place : at, `${about} needs ${name}${option?.description ? `: ${option.description}` : ''}`)
+      report.error(
+        at === tree ? subject.place : at,
+        `${about} needs ${name}${option?.description ? `: ${option.description}` : ''}`,
+      )
       continue
     }
     if (error.keyword === 'additionalProperties') {
       wrong = true
-      unknownKey(report, at as MapTree, (error.params as { additionalProperty: string }).additionalProperty, schemaAt(schema, path), subject, path)
+      unknownKey(
+        report,
+        at as MapTree,
+        (error.params as { additionalProperty: string }).additionalProperty,
+        schemaAt(schema, path),
+        subject,
+        path,
+      )
       continue
     }
     if (said.has(at)) continue
@@ -115,7 +135,14 @@ function schemaAt(schema: OptionSchema, path: readonly string[]): OptionSchema |
   return at
 }
 
-function unknownKey(report: Report, tree: MapTree, key: string, schema: OptionSchema | undefined, subject: Subject, path: readonly string[]): void {
+function unknownKey(
+  report: Report,
+  tree: MapTree,
+  key: string,
+  schema: OptionSchema | undefined,
+  subject: Subject,
+  path: readonly string[],
+): void {
   const names = Object.keys(schema?.properties ?? {})
   const free = names.filter(name => !tree.entries.has(name))
   const guess = didYouMean(key, free)
@@ -140,15 +167,23 @@ function sentence(error: ErrorObject, tree: Tree, path: readonly string[], schem
     case 'minimum':
     case 'maximum': {
       const { minimum, maximum } = schema
-      const bounds = minimum === undefined ? `at most ${maximum}` : maximum === undefined ? `at least ${minimum}` : `from ${minimum} to ${maximum}`
+      const bounds =
+        minimum === undefined
+          ? `at most ${maximum}`
+          : maximum === undefined
+            ? `at least ${minimum}`
+            : `from ${minimum} to ${maximum}`
       return `${name} must be ${bounds}${unit ? ` ${unit}` : ''}${not}`
     }
     case 'minLength':
       return schema.minLength === 1 ? `${name} must not be empty` : `${name} must have at least ${schema.minLength} characters`
     case 'minItems':
-      return schema.minItems === 1 ? `${name} must have at least one entry` : `${name} must have at least ${schema.minItems} entries`
+      return schema.minItems === 1
+        ? `${name} must have at least one entry`
+        : `${name} must have at least ${schema.minItems} entries`
     case 'pattern':
-      if (schema.pattern === '^[a-z0-9][a-z0-9_-]*$') return `${name} takes the characters a-z, 0-9, _ and -, and begins with a letter or digit${not}`
+      if (schema.pattern === '^[a-z0-9][a-z0-9_-]*$')
+        return `${name} takes the characters a-z, 0-9, _ and -, and begins with a letter or digit${not}`
       return `${name} must match ${schema.pattern}${not}`
     default:
       return `${name} ${error.message ?? 'is wrong'}`

@@ -35,6 +35,7 @@ export class OutputStream {
   /** Everything that is pending now goes out, whatever the batch limits say. */
   #due = false
   #cancelTimer: (() => void) | undefined
+  readonly #timers = new Set<() => void>()
   /** No batch starts while the output backs off. */
   #paused = false
   #backoff = 0
@@ -46,7 +47,14 @@ export class OutputStream {
     this.#options = options
     this.#slots = options.output.concurrency ?? 1
     this.#breaker = new Breaker(options.clock)
-    options.signal.addEventListener('abort', () => this.#settledAll?.(), { once: true })
+    options.signal.addEventListener(
+      'abort',
+      () => {
+        for (const cancel of this.#timers) cancel()
+        this.#settledAll?.()
+      },
+      { once: true },
+    )
     this.stream = new Writable({
       objectMode: true,
       write: (items: readonly QueuedItem[], _encoding, done) => {
@@ -96,7 +104,7 @@ export class OutputStream {
   }
 
   #dispatch(): void {
-    const { batch, clock, signal } = this.#options
+    const { batch, signal } = this.#options
     while (this.#pending.length > 0 && !this.#paused && this.#busy < this.#slots && !signal.aborted) {
       if (this.#breaker.open && this.#busy > 0) return
       const full = this.#pending.length >= batch.max_events || this.#pendingBytes >= batch.max_bytes
@@ -112,8 +120,8 @@ export class OutputStream {
       this.#due = false
       this.#cancelTimer?.()
       this.#cancelTimer = undefined
-    } else if (!this.#cancelTimer && !this.#due) {
-      this.#cancelTimer = clock.after(batch.max_ms, () => {
+    } else if (!this.#cancelTimer && !this.#due && !signal.aborted) {
+      this.#cancelTimer = this.#later(batch.max_ms, () => {
         this.#cancelTimer = undefined
         this.flush()
       })
@@ -215,7 +223,7 @@ export class OutputStream {
       this.#pause(wait)
       return
     }
-    this.#options.clock.after(wait, () => {
+    this.#later(wait, () => {
       this.#requeue(items)
       this.flush()
     })
@@ -228,10 +236,24 @@ export class OutputStream {
 
   #pause(ms: number): void {
     this.#paused = true
-    this.#options.clock.after(ms, () => {
+    this.#later(ms, () => {
       this.#paused = false
       this.flush()
     })
+  }
+
+  /** A timer that ends with the output. */
+  #later(ms: number, fn: () => void): () => void {
+    const stop = this.#options.clock.after(ms, () => {
+      this.#timers.delete(cancel)
+      fn()
+    })
+    const cancel = () => {
+      this.#timers.delete(cancel)
+      stop()
+    }
+    this.#timers.add(cancel)
+    return cancel
   }
 
   async #bury(refused: readonly { readonly item: QueuedItem; readonly error: Error }[]): Promise<void> {

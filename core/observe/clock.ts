@@ -8,7 +8,6 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   after(ms, fn) {
     const timer = setTimeout(fn, ms)
-    timer.unref()
     return () => clearTimeout(timer)
   },
   async sleep(ms, signal) {

@@ -80,7 +80,7 @@ export interface Clock {
   now(): number
   /** Milliseconds that never jump: for durations. */
   monotonic(): number
-  /** Calls `fn` once after `ms`; the returned function cancels. A pending timer does not keep the process alive. */
+  /** Calls `fn` once after `ms`; the returned function cancels. */
   after(ms: number, fn: () => void): () => void
   /** Resolves after `ms`, or rejects with an AbortError as soon as `signal` aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
