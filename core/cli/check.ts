@@ -1,6 +1,7 @@
 // penstock check: finds every mistake in pipelines before anything runs.
 import { parseArgs } from 'node:util'
 import { loadPipeline } from '../config/load.ts'
+import { headline } from '../config/problem.ts'
 import type { PipelineConfig } from '../config/types.ts'
 import type { Verb } from '../plugin/define.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
@@ -29,7 +30,7 @@ export const verb: Verb = {
       try {
         const { config, warnings } = await loadPipeline(file)
         process.stdout.write(`${paint('green', 'ok')}  ${file}: ${shape(config)}\n`)
-        for (const warning of warnings) process.stdout.write(`    ${paint('yellow', 'warning')}: ${warning}\n`)
+        for (const warning of warnings) process.stdout.write(`    ${paint('yellow', 'warning')}: ${headline(warning)}\n`)
       } catch (error) {
         code = tell(asError(error))
       }

@@ -1,6 +1,7 @@
 // penstock run: runs pipelines until their inputs have ended or a signal stops them.
 import { parseArgs } from 'node:util'
 import { loadPipelines } from '../config/load.ts'
+import { headline } from '../config/problem.ts'
 import { Supervisor } from '../flow/supervisor.ts'
 import { systemClock } from '../observe/clock.ts'
 import { Health } from '../observe/health.ts'
@@ -58,10 +59,11 @@ export const verb: Verb = {
     const level = choice('log-level', values['log-level'], LEVELS, terminal && !values['no-progress'] ? 'warn' : 'info')
     const workers = values.workers === undefined ? undefined : wholeNumber('workers', values.workers)
 
-    const { configs, warnings } = await loadPipelines(positionals)
+    const loaded = await loadPipelines(positionals)
+    const configs = loaded.map(({ config }) => config)
     const progress = values['no-progress'] ? undefined : startProgress({ terminal, clock: systemClock })
     const log = createLog({ level, pretty, color: terminal && !process.env.NO_COLOR, write: line => writeLine(line, progress) })
-    for (const warning of warnings) log('penstock').warn({}, warning)
+    for (const { config, warnings } of loaded) for (const warning of warnings) log(config.name).warn({}, headline(warning))
     const store = await openStore(values['state-dir'], { log: log('penstock', 'state') })
     const metrics = new MetricsStore()
     const health = new Health()

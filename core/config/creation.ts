@@ -12,7 +12,7 @@ import { checkExpression, type Drafts, reportExpression } from './rules.ts'
 import { type Draft, type Reading, stepName } from './step.ts'
 import { didYouMean } from './suggest.ts'
 import { followText, type Tree } from './tree.ts'
-import { check } from './validate.ts'
+import { check, pathText } from './validate.ts'
 
 /** A table that a step asks for by type and options, rather than one of the pipeline. */
 interface OwnTable {
@@ -104,7 +104,7 @@ export async function completeOptions(plugin: Plugin, options: JsonObject, folde
         : (params as { additionalProperty?: string }).additionalProperty
     const reason =
       keyword === 'required' ? 'is missing' : keyword === 'additionalProperties' ? 'is no option' : (error.message ?? 'is wrong')
-    throw new OptionError([...instancePath.split('/').slice(1), ...(name === undefined ? [] : [name])].join('.'), reason)
+    throw new OptionError(pathText([...instancePath.split('/').slice(1), ...(name === undefined ? [] : [name])]), reason)
   }
   return complete(options, plugin.options, folder)
 }

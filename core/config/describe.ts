@@ -52,9 +52,10 @@ export function given(tree: Tree): string {
   return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
 }
 
-/** What to write instead, where a value of the wrong type shows what was meant; else nothing. */
-export function rightly(tree: Tree, schema: OptionSchema, unit: string | undefined): string {
+/** What to write instead, where a value of the wrong type shows what was meant; else nothing. `secret`: without the value. */
+export function rightly(tree: Tree, schema: OptionSchema, unit: string | undefined, secret: boolean): string {
   const wanted = new Set(types(schema))
+  if (secret) return wanted.has('string') && tree.kind === 'scalar' && tree.value !== null ? '; put it in quotes' : ''
   if (tree.kind !== 'scalar') return tree.kind === 'map' && wanted.has('array') ? '; put "- " before each entry' : ''
   const { value } = tree
   if (typeof value === 'number' || typeof value === 'boolean') {

@@ -10,7 +10,7 @@ export type Env = Readonly<Record<string, string | undefined>>
 
 /** `$${` is an escape for `${`; then what stands in braces, or a brace that is not closed. */
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g
-const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([^]*))?$/
+const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s
 /** A secret file is a key or a token, no archive. */
 const MAX_SECRET_BYTES = 1024 * 1024
 
@@ -54,6 +54,7 @@ export class Filler {
   #scalar(tree: ScalarTree, schema: OptionSchema, secret: boolean): unknown {
     this.#hideIf(secret, tree)
     const { value } = tree
+    if (tree.style === 'broken') this.broken.add(tree)
     if (typeof value !== 'string' || schema.format === 'expression') {
       if (secret && value !== null) this.#report.secret(String(value))
       return value
@@ -76,7 +77,7 @@ export class Filler {
         if (inner === undefined) return '${'
         this.filled.add(tree)
         try {
-          if (!closed) throw new Error('${ without a } after it; write $${ for the characters themselves')
+          if (!closed) throw new Error(`\${ without a } after it; write $\${ for the characters themselves`)
           return inner.startsWith('secret:') ? this.#secret(tree, inner.slice(7)) : this.#variable(inner)
         } catch (error) {
           failed = true

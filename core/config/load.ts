@@ -15,7 +15,7 @@ import { batchOf, type Draft, type Reading, readSteps, stepConfig } from './step
 import { readTests } from './tests.ts'
 import { child, type MapTree, type Place } from './tree.ts'
 import type { FilterConfig, HttpConfig, InputConfig, OutputConfig, PipelineConfig, StepConfig } from './types.ts'
-import { prepare, validate } from './validate.ts'
+import { validate } from './validate.ts'
 import { parseYaml } from './yaml.ts'
 
 export interface LoadOptions {
@@ -113,15 +113,12 @@ async function readText(path: string): Promise<string | { problem: string }> {
 
 async function readPipeline(reading: Reading, tree: MapTree, file: string, check: boolean): Promise<PipelineConfig | undefined> {
   const { report, filler, folder } = reading
-  // ajv is slower to load than a plugin: both at once.
-  const ready = prepare()
   const [inputs, filters, tables, outputs] = await Promise.all([
     readSteps(reading, 'input', child(tree, 'inputs')),
     readSteps(reading, 'filter', child(tree, 'filters')),
     readSteps(reading, 'table', child(tree, 'tables')),
     readSteps(reading, 'output', child(tree, 'outputs')),
   ])
-  await ready
   const drafts: Drafts = { inputs, filters, tables, outputs }
   const value = topLevel(filler, tree)
   const subject = { name: 'the pipeline', place: { start: tree.start, end: tree.start + 1 } }

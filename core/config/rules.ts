@@ -81,6 +81,7 @@ export function checkConditions({ report, filler }: Reading, { filters, outputs 
 
 /** Compiles an expression and reports what is wrong at its place in the file. */
 export function checkExpression(report: Report, at: Tree, text: string): boolean {
+  if (/\$\{[A-Za-z_]/.test(text)) report.warn(at, 'environment variables are not filled into expressions')
   try {
     compileExpression(text)
     return true

@@ -225,6 +225,6 @@ export const PIPELINE = {
     type: 'array',
     default: [],
     items: test,
-    description: 'Records and what must become of them, for `penstock test`; ${NAME} is not filled in here',
+    description: 'Records and what must become of them, for `penstock test`; environment variables are not filled in here',
   },
 } as const satisfies OptionSchemas

@@ -1,14 +1,14 @@
 // Reads one step of a pipeline: its plugin, its options, and the keys that every step of its kind may have.
 import type { BatchLimits, Kind, Plugin } from '../plugin/define.ts'
 import { asError } from '../plugin/errors.ts'
-import { isObject, type JsonObject } from '../plugin/json.ts'
+import type { JsonObject } from '../plugin/json.ts'
 import type { OptionSchemas } from '../plugin/options.ts'
 import { loadPlugin, pluginName, pluginNames } from '../plugin/registry.ts'
 import { complete } from './complete.ts'
 import type { Filler } from './fill.ts'
 import type { Report } from './problem.ts'
 import { BATCH, CODEC, STEP } from './skeleton.ts'
-import { child, type MapTree, type Place, type Tree } from './tree.ts'
+import { child, type Entry, type MapTree, type Place, type Tree } from './tree.ts'
 import type { StepConfig } from './types.ts'
 import { validate } from './validate.ts'
 
@@ -67,10 +67,10 @@ export async function readStep(reading: Reading, kind: Kind, tree: MapTree, type
   const found = name === undefined ? undefined : await findPlugin(reading, kind, name, child(tree, 'type') ?? tree)
   const schemas = schemasOf(kind, found?.plugin)
   // Nobody knows the options of a plugin that is not there: only the common keys are checked then.
-  const value = filler.value(tree, { properties: schemas, additionalProperties: !found }) as JsonObject
+  const value = filler.value(ownPart(kind, tree), { properties: schemas, additionalProperties: !found }) as JsonObject
   const given = type === undefined ? value : { type, ...value }
   const subject = { name: stepName({ kind, type: name ?? '' }), place: headOf(tree) }
-  const valid = name !== undefined && (await validate(report, filler, tree, withoutSteps(given), schemas, subject, !found))
+  const valid = name !== undefined && (await validate(report, filler, tree, given, schemas, subject, !found))
   const at = kind === 'output' ? process.cwd() : folder
   const all = valid ? complete(given, schemas, at) : given
   const common: JsonObject = {}
@@ -133,13 +133,12 @@ function schemasOf(kind: Kind, plugin: Plugin | undefined): OptionSchemas {
   return schemas
 }
 
-/** Steps inside of steps are checked on their own. */
-function withoutSteps(value: JsonObject): JsonObject {
-  const filters = Array.isArray(value.filters)
-    ? { filters: value.filters.map(one => (isObject(one) ? { type: '-' } : { type: '-' })) }
-    : {}
-  const codec = isObject(value.codec) ? { codec: { type: '-' } } : {}
-  return { ...value, ...filters, ...codec }
+/** Without the steps inside of the step: they are read on their own. */
+function ownPart(kind: Kind, tree: MapTree): MapTree {
+  const apart = (key: string, { value }: Entry) =>
+    (kind === 'output' && key === 'filters' && value.kind === 'list') ||
+    (kind === 'input' && key === 'codec' && value.kind === 'map')
+  return { ...tree, entries: new Map([...tree.entries].filter(([key, entry]) => !apart(key, entry))) }
 }
 
 async function readCodec(reading: Reading, input: MapTree, plugin: Plugin | undefined): Promise<Draft | undefined> {

@@ -9,8 +9,8 @@ export interface Place {
 export interface ScalarTree extends Place {
   readonly kind: 'scalar'
   readonly value: string | number | boolean | null
-  /** How it was written; 'none' stands for no value at all (`key:`). */
-  readonly style: 'plain' | 'single' | 'double' | 'block' | 'none'
+  /** How it was written. none: no value at all (`key:`). broken: what should stand here was reported. */
+  readonly style: 'plain' | 'single' | 'double' | 'block' | 'none' | 'broken'
 }
 export interface MapTree extends Place {
   readonly kind: 'map'
@@ -104,7 +104,7 @@ export function placeInScalar(text: string, scalar: ScalarTree, index: number): 
   const value = String(scalar.value)
   const source = text.slice(start, end)
   if (style === 'plain' && source === value) return start + index
-  if (typeof scalar.value !== 'string' || style === 'none') return start
+  if (typeof scalar.value !== 'string') return start
   let wanted = value.slice(0, index).replaceAll(/\s/g, '').length
   let at = style === 'block' ? source.indexOf('\n') + 1 : style === 'plain' ? 0 : 1
   while (at < source.length) {

@@ -4,9 +4,10 @@ import type { JsonObject } from '../plugin/json.ts'
 import type { OptionSchema, OptionSchemas } from '../plugin/options.ts'
 import { expected, given, rightly, unitOf } from './describe.ts'
 import type { Filler } from './fill.ts'
+import { fits } from './fits.ts'
 import { toJsonSchema } from './json-schema.ts'
 import type { Report } from './problem.ts'
-import { didYouMean } from './suggest.ts'
+import { didYouMean, nearest } from './suggest.ts'
 import { follow, type MapTree, type Place, type Tree } from './tree.ts'
 
 /** What a check is about: for messages (`the input file`), and for what is added to `there are no other options`. */
@@ -18,39 +19,31 @@ export interface Subject {
 }
 
 type Compile = (schema: JsonObject) => ValidateFunction
-let compile: Promise<Compile> | undefined
+let compile: Compile | undefined
 /** By the object that holds the schemas: a plugin's options, for all pipelines of the process. */
 const validators = new WeakMap<OptionSchemas, ValidateFunction>()
 
 async function compiler(): Promise<Compile> {
-  // Without the meta-schema: ours are made by code, and checking them would double the time.
   const { Ajv } = await import('ajv')
   const ajv = new Ajv({
     allErrors: true,
-    strict: true,
-    strictTypes: false,
-    strictRequired: false,
     allowUnionTypes: true,
+    strictTypes: false,
     validateFormats: false,
+    // Our schemas are made by code: checking them too would double the time.
     meta: false,
     validateSchema: false,
-    addUsedSchema: false,
   })
   return schema => ajv.compile(schema)
 }
 
-/** Loads ajv while other things are under way. */
-export function prepare(): Promise<unknown> {
-  compile ??= compiler()
-  return compile
-}
-
-/** The errors of a value; empty when it is as it must be. `open`: other keys are somebody else's. */
-export async function check(value: unknown, properties: OptionSchemas, open = false): Promise<readonly ErrorObject[]> {
-  compile ??= compiler()
+/** ajv's errors about a value; empty when it is as it must be. `open`: other keys are somebody else's. */
+export async function check(value: JsonObject, properties: OptionSchemas, open = false): Promise<readonly ErrorObject[]> {
+  if (fits(value, { type: 'object', properties, additionalProperties: open })) return []
   let validate = validators.get(properties)
   if (!validate) {
-    validate = (await compile)(toJsonSchema(properties, open))
+    compile ??= await compiler()
+    validate = compile(toJsonSchema(properties, open))
     validators.set(properties, validate)
   }
   return validate(value) ? [] : (validate.errors ?? [])
@@ -69,47 +62,40 @@ export async function validate(
   const errors = await check(value, properties, open)
   const schema: OptionSchema = { type: 'object', properties }
   let wrong = false
-  /** One mistake is one problem: a wrong type is not outside of an enum too. */
+  const say = (place: Place, message: string) => {
+    wrong = true
+    report.error(place, message)
+  }
+  /** One mistake is one problem: a wrong type is not outside of an enum too, and a misspelt option is not missing. */
   const said = new Set<Tree>()
+  const meant = new Map<Tree, Set<string>>()
   for (const error of [...errors].sort((a, b) => rank(a) - rank(b))) {
     const path = segments(error.instancePath)
     const at = follow(tree, path)
+    const about = path.length === 0 ? subject.name : pathText(path)
     if (filler.broken.has(at)) continue
-    if (error.keyword === 'required') {
+    if (error.keyword === 'additionalProperties' && at.kind === 'map') {
+      const key = (error.params as { additionalProperty: string }).additionalProperty
+      const names = Object.keys(schemaAt(schema, path)?.properties ?? {}).filter(name => !at.entries.has(name))
+      const guess = nearest(key, names)
+      if (guess) meant.set(at, (meant.get(at) ?? new Set()).add(guess))
+      say(at.entries.get(key)?.key ?? at, `unknown option ${key}${guess ? `; did you mean ${guess}?` : others(about, names)}`)
+    } else if (error.keyword === 'required' && at.kind === 'map') {
       const name = (error.params as { missingProperty: string }).missingProperty
-      if (at.kind === 'map' && at.entries.has(name)) continue
-      wrong = true
-      const option = schemaAt(schema, path)?.properties?.[name]
-      const about = path.length === 0 ? subject.name : pathText(path)
-      report.error(
-        at === tree ? subject.place : at,
-        `${about} needs ${name}${option?.description ? `: ${option.description}` : ''}`,
-      )
-      continue
+      if (at.entries.has(name) || meant.get(at)?.has(name)) continue
+      const description = schemaAt(schema, path)?.properties?.[name]?.description
+      say(path.length === 0 ? subject.place : at, `${about} needs ${name}${description ? `: ${description}` : ''}`)
+    } else if (!said.has(at)) {
+      said.add(at)
+      say(at, sentence(error, at, path, schemaAt(schema, path) ?? {}, filler))
     }
-    if (error.keyword === 'additionalProperties') {
-      wrong = true
-      unknownKey(
-        report,
-        at as MapTree,
-        (error.params as { additionalProperty: string }).additionalProperty,
-        schemaAt(schema, path),
-        subject,
-        path,
-      )
-      continue
-    }
-    if (said.has(at)) continue
-    said.add(at)
-    wrong = true
-    report.error(at, sentence(error, at, path, schemaAt(schema, path) ?? {}, filler))
   }
   return !wrong
 }
 
-/** Types first, then what a value of the right type can get wrong. */
+const RANKS: Readonly<Record<string, number>> = { additionalProperties: 0, required: 1, type: 2, enum: 3 }
 function rank({ keyword }: ErrorObject): number {
-  return keyword === 'type' ? 0 : keyword === 'enum' ? 1 : 2
+  return RANKS[keyword] ?? 4
 }
 
 function segments(pointer: string): string[] {
@@ -120,7 +106,7 @@ function segments(pointer: string): string[] {
 }
 
 /** A path as it is written in messages: `tenants[0].client_id`. */
-function pathText(path: readonly string[]): string {
+export function pathText(path: readonly string[]): string {
   return path.map((part, index) => (/^\d+$/.test(part) && index > 0 ? `[${part}]` : `${index > 0 ? '.' : ''}${part}`)).join('')
 }
 
@@ -128,37 +114,30 @@ function pathText(path: readonly string[]): string {
 function schemaAt(schema: OptionSchema, path: readonly string[]): OptionSchema | undefined {
   let at: OptionSchema | undefined = schema
   for (const part of path) {
-    const { properties, items, additionalProperties }: OptionSchema = at ?? {}
-    if (properties && Object.hasOwn(properties, part)) at = properties[part]
-    else at = items && /^\d+$/.test(part) ? items : typeof additionalProperties === 'object' ? additionalProperties : undefined
+    at = below(at ?? {}, part)
   }
   return at
 }
 
-function unknownKey(
-  report: Report,
-  tree: MapTree,
-  key: string,
-  schema: OptionSchema | undefined,
-  subject: Subject,
-  path: readonly string[],
-): void {
-  const names = Object.keys(schema?.properties ?? {})
-  const free = names.filter(name => !tree.entries.has(name))
-  const guess = didYouMean(key, free)
-  const about = path.length === 0 ? subject.name : pathText(path)
-  const others = names.length === 0 ? `; ${about} has no options` : names.length <= 12 ? `; ${about} has ${names.join(', ')}` : ''
-  report.error(tree.entries.get(key)?.key ?? tree, `unknown option ${key}${guess || others}`)
+function below({ properties, items, additionalProperties }: OptionSchema, part: string): OptionSchema | undefined {
+  if (properties && Object.hasOwn(properties, part)) return properties[part]
+  if (items && /^\d+$/.test(part)) return items
+  return typeof additionalProperties === 'object' ? additionalProperties : undefined
+}
+
+function others(about: string, names: readonly string[]): string {
+  if (names.length === 0) return `; ${about} has no others`
+  return names.length <= 12 ? `; ${about} also takes ${names.join(', ')}` : ''
 }
 
 function sentence(error: ErrorObject, tree: Tree, path: readonly string[], schema: OptionSchema, filler: Filler): string {
   const name = pathText(path) || 'it'
-  const quoted = filler.filled.has(tree) || schema.secret
+  const quoted = filler.filled.has(tree) || schema.secret === true
   const not = quoted ? '' : `, not ${given(tree)}`
   const unit = unitOf(path)
   switch (error.keyword) {
     case 'type':
-      return `${name} must be ${expected(schema, unit)}${not}${quoted ? '' : rightly(tree, schema, unit)}`
+      return `${name} must be ${expected(schema, unit)}${not}${rightly(tree, schema, unit, quoted)}`
     case 'enum': {
       const values = (schema.enum ?? []).map(String)
       const guess = quoted || tree.kind !== 'scalar' ? '' : didYouMean(String(tree.value), values)

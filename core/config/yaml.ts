@@ -1,6 +1,7 @@
 // Reads YAML into a tree with places. Bounded in depth and aliases; no tags, one document, keys once.
 import {
   Composer,
+  type CST,
   type Document,
   isAlias,
   isMap,
@@ -10,7 +11,6 @@ import {
   type ParsedNode,
   Parser,
   type Scalar,
-  type Token,
   type YAMLError,
   type YAMLMap,
 } from 'yaml'
@@ -47,7 +47,12 @@ export function parseYaml(report: Report): Tree | undefined {
   for (const error of document.errors) {
     if (!errors.has(error.pos[0]) || error.code === 'MULTILINE_IMPLICIT_KEY') errors.set(error.pos[0], error)
   }
-  for (const error of errors.values()) report.error(at(error.pos[0], text, error.pos[1]), sentence(error, text))
+  for (const error of errors.values()) {
+    const quote = /closing .quote/i.test(error.message)
+      ? openQuote(document.contents as ParsedNode | null, error.pos[0])
+      : undefined
+    report.error(quote === undefined ? at(error.pos[0], text, error.pos[1]) : at(quote, text), sentence(error, text))
+  }
   if (errors.size > 0 || second) {
     hideSecrets(document.contents as ParsedNode | null, report)
     return undefined
@@ -62,9 +67,9 @@ export function parseYaml(report: Report): Tree | undefined {
 }
 
 /** The tokens, unless the text is nested too deeply: what comes next is recursive. */
-function lex(text: string, report: Report): Token[] | undefined {
+function lex(text: string, report: Report): CST.Token[] | undefined {
   const parser = new Parser()
-  const tokens: Token[] = []
+  const tokens: CST.Token[] = []
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) tokens.push(token)
     if (parser.stack.length <= MAX_DEPTH) continue
@@ -113,7 +118,7 @@ class Reader {
 
   #alias(name: string, place: Place): Tree {
     const anchor = this.#anchors.get(name)
-    const nothing: Tree = { kind: 'scalar', value: null, style: 'none', ...place }
+    const nothing: Tree = { kind: 'scalar', value: null, style: 'broken', ...place }
     if (!anchor) {
       this.#report.error(place, `there is no anchor &${name} before this alias${didYouMean(name, this.#anchors.keys())}`)
       return nothing
@@ -174,6 +179,20 @@ class Reader {
     )
     return tree
   }
+}
+
+/** Where the quoted text begins that goes up to `end`: an open quote is noticed at the end of the file only. */
+function openQuote(node: ParsedNode | null, end: number): number | undefined {
+  if (isScalar(node)) {
+    const [start, , last] = node.range
+    return /^QUOTE/.test(node.type ?? '') && start < end && end <= last ? start : undefined
+  }
+  const below: unknown[] = isSeq(node) ? node.items : isMap(node) ? node.items.flatMap(({ key, value }) => [key, value]) : []
+  for (const one of below) {
+    const found = one ? openQuote(one as ParsedNode, end) : undefined
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** What a broken file seems to hold of secrets: no schema is asked about it. */

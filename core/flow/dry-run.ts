@@ -4,7 +4,7 @@ import type { PipelineConfig } from '../config/types.ts'
 import { systemClock } from '../observe/clock.ts'
 import { Health } from '../observe/health.ts'
 import { MetricsStore } from '../observe/metrics.ts'
-import type { Plugin, PluginOf } from '../plugin/define.ts'
+import type { Plugin } from '../plugin/define.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import type { Chunk, Codec, Gate, Log } from '../plugin/interfaces.ts'
 import { copyJson, type JsonObject } from '../plugin/json.ts'
@@ -12,7 +12,7 @@ import { loadPlugin } from '../plugin/registry.ts'
 import { memoryStore } from '../state/memory.ts'
 import { contextOf } from './context.ts'
 import type { Packed } from './packed.ts'
-import { allSteps, specOf, transformSpec } from './steps.ts'
+import { allSteps, specOf, tableLoader, transformSpec } from './steps.ts'
 import { Tables } from './tables.ts'
 import { buildTransform } from './transform.ts'
 
@@ -26,7 +26,7 @@ export interface DryResult {
 
 export interface DryRun {
   /** Objects as they are, text through the codec of the input `inputId` (default: the first). Gates begin empty each time. */
-  run(records: readonly (JsonObject | string)[], inputId?: string): Promise<DryResult>
+  run(records: readonly (JsonObject | string)[], inputId?: string, meta?: JsonObject): Promise<DryResult>
   close(): Promise<void>
 }
 
@@ -45,10 +45,7 @@ export async function openDryRun(config: PipelineConfig): Promise<DryRun> {
   const transform = await buildTransform(withObjects, load, tables, (event, outputs, owner) => {
     traced.push({ fields: copyJson(event.fields), outputs, owner })
   })
-  await tables.open(async (step, type) => {
-    if (type === undefined) return { plugin: (await load(step)) as PluginOf<'table'>, url: step.url }
-    return loadPlugin('table', type, step.folder)
-  }, new AbortController().signal)
+  await tables.open(tableLoader(load), new AbortController().signal)
 
   const site = (step: { id: string; folder: string }) => ({ id: step.id, folder: step.folder, expression: compileExpression, table: tables.for(step) })
 
@@ -77,7 +74,7 @@ export async function openDryRun(config: PipelineConfig): Promise<DryRun> {
   }
 
   return {
-    async run(records, inputId) {
+    async run(records, inputId, given = {}) {
       const input = inputId === undefined ? 0 : config.inputs.findIndex(({ id }) => id === inputId)
       const id = config.inputs[input]?.id
       if (id === undefined) throw new PenstockError('PEN_CONFIG', `the pipeline has no input ${inputId}`)
@@ -89,7 +86,7 @@ export async function openDryRun(config: PipelineConfig): Promise<DryRun> {
         const { input: from, chunks } = chunksOf(record, input)
         for (const { bytes, ends, starts, count, meta, faults } of chunks) {
           traced = []
-          const job = { input: from, bytes, ends, ...(starts && { starts }), count: count ?? ends.length, meta: { input: id, ...meta } }
+          const job = { input: from, bytes, ends, ...(starts && { starts }), count: count ?? ends.length, meta: { input: id, ...meta, ...given } }
           const packed = transform(job)
           const admitted = judge(gates, packed)
           duplicates += packed.gated.filter(({ fate }, owner) => fate !== 'split' && !admitted[owner]).length

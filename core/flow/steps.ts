@@ -1,7 +1,8 @@
 // Builds a pipeline's plugins and opens them: outputs first, inputs last; closes them the other way round.
+import { completeOptions } from '../config/creation.ts'
 import { compileExpression } from '../config/expression.ts'
 import type { PipelineConfig, StepConfig } from '../config/types.ts'
-import type { Plugin } from '../plugin/define.ts'
+import type { Plugin, PluginOf } from '../plugin/define.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
 import type { Codec, Filter, Gate, Input, Output, Site, Summary, Table } from '../plugin/interfaces.ts'
 import type { Json } from '../plugin/json.ts'
@@ -90,10 +91,7 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
       if (!plugin) throw new PenstockError('PEN_PLUGIN', `step ${step.id} has no plugin`)
       return plugin
     }
-    const loadTable: LoadTable = async (step, type) =>
-      type === undefined
-        ? { plugin: (await load(step)) as Plugin<Table>, url: step.url }
-        : ((await loadPlugin('table', type, step.folder)) as Awaited<ReturnType<LoadTable>>)
+    const loadTable = tableLoader(load)
     closing.push(() => tables.close())
     const transform = config.workers > 0 ? undefined : await buildTransform(spec, load, tables)
     await tables.open(loadTable, signal)
@@ -117,6 +115,15 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
   } catch (error) {
     await close().catch(() => {}) // the first error is the one to tell
     throw error
+  }
+}
+
+/** Finds the plugin of a table: a declared one has it; what a filter asks for by type and options is found and checked now. */
+export function tableLoader(load: (step: StepSpec) => Promise<Plugin>): LoadTable {
+  return async (step, type) => {
+    if (type === undefined) return { plugin: (await load(step)) as PluginOf<'table'>, url: step.url }
+    const { plugin, url } = await loadPlugin('table', type, step.folder)
+    return { plugin, url, options: await completeOptions(plugin, step.options, step.folder) }
   }
 }
 

@@ -15,7 +15,10 @@ export interface TableImage {
 
 type Source = Parameters<Site['table']>[0]
 /** Gives the plugin of a table, and where it lies. `type` is set where a filter asked for a table that no step declares. */
-export type LoadTable = (step: StepSpec, type: string | undefined) => Promise<{ plugin: PluginOf<'table'>; url: string }>
+export type LoadTable = (
+  step: StepSpec,
+  type: string | undefined,
+) => Promise<{ readonly plugin: PluginOf<'table'>; readonly url: string; readonly options?: JsonObject }>
 
 /** How often the files of tables are looked at. Milliseconds. */
 const RELOAD_MS = 5_000
@@ -55,8 +58,8 @@ export class Tables {
   /** Loads every table, on the main thread. */
   async open(load: LoadTable, signal: AbortSignal): Promise<void> {
     for (const entry of this.#entries.values()) {
-      const { plugin, url } = await load(entry.step, entry.type)
-      entry.step = { ...entry.step, url }
+      const { plugin, url, options = entry.step.options } = await load(entry.step, entry.type)
+      entry.step = { ...entry.step, url, options }
       const table = plugin.create(entry.step.options, siteOf(entry.step))
       entry.table = table
       entry.stamp = await stamp(table)

@@ -36,7 +36,7 @@ export interface Setup {
   readonly log?: Log
 }
 
-/** Builds the pipeline; `store` and `health` are those it uses. */
+/** Builds the pipeline; `store`, `health` and `parts` are those it uses. */
 export function inProcess(setup: Setup) {
   const store = setup.store ?? memoryStore()
   const health = new Health()
@@ -73,7 +73,7 @@ export function inProcess(setup: Setup) {
     tests: [],
     ...setup.config,
   }
-  return { pipeline: new Pipeline(config, parts), store, health, config }
+  return { pipeline: new Pipeline(config, parts), store, health, config, parts }
 }
 
 /** A chunk of records, as NDJSON. */

@@ -13,25 +13,25 @@ function transcode(bytes: Buffer, encoding: 'utf-16le' | 'utf-16be', size: numbe
   const transcoder = utf16ToUtf8(encoding)
   const parts: Buffer[] = []
   for (let at = 0; at < bytes.length; at += size) parts.push(Buffer.from(transcoder.push(bytes.subarray(at, at + size))))
-  const { text, odd } = transcoder.end()
-  return { text: Buffer.concat([...parts, text]).toString(), odd }
+  const { text, rest } = transcoder.end()
+  return { text: Buffer.concat([...parts, text]).toString(), rest: [...rest] }
 }
 
 for (const encoding of ['utf-16le', 'utf-16be'] as const) {
   t.test(`${encoding}: whatever the pieces, the text is the same, surrogates and all`, async t => {
     for (const text of [...TEXTS, TEXTS.join('').repeat(20)]) {
       for (const size of [1, 2, 3, 5, 64, 100_000])
-        t.same(transcode(encode(text, encoding), encoding, size), { text, odd: false })
+        t.same(transcode(encode(text, encoding), encoding, size), { text, rest: [] })
     }
   })
 
   t.test(`${encoding}: an unpaired surrogate becomes a replacement character, half a unit at the end is told`, async t => {
     for (const size of [1, 2, 3, 100]) {
-      t.same(transcode(encode('a\ud83d', encoding), encoding, size), { text: 'a\ufffd', odd: false })
-      t.same(transcode(encode('\ud83db\ude00', encoding), encoding, size), { text: '\ufffdb\ufffd', odd: false })
-      t.same(transcode(Buffer.concat([encode('ab', encoding), Buffer.of(7)]), encoding, size), { text: 'ab', odd: true })
+      t.same(transcode(encode('a\ud83d', encoding), encoding, size), { text: 'a\ufffd', rest: [] })
+      t.same(transcode(encode('\ud83db\ude00', encoding), encoding, size), { text: '\ufffdb\ufffd', rest: [] })
+      t.same(transcode(Buffer.concat([encode('ab', encoding), Buffer.of(7)]), encoding, size), { text: 'ab', rest: [7] })
       const both = Buffer.concat([encode('a\ud83d', encoding), Buffer.of(7)])
-      t.same(transcode(both, encoding, size), { text: 'a\ufffd', odd: true })
+      t.same(transcode(both, encoding, size), { text: 'a\ufffd', rest: [7] })
     }
   })
 }

@@ -1,0 +1,179 @@
+// Audit records of Microsoft 365 (Management Activity API, audit searches, portal exports) to ECS, as Elastic's o365 integration has them.
+import { PermanentError } from '../../../core/plugin/errors.ts'
+import { isObject, type JsonObject } from '../../../core/plugin/json.ts'
+import { cut } from '../../lib/flat-text.ts'
+import { type Address, readAddress } from '../../lib/microsoft/address.ts'
+import { recordType } from '../../lib/microsoft/record-types.ts'
+import { type DataSet, ECS_VERSION, NO_TIME, NO_TIME_TAG, type Settings } from './data-set.ts'
+import { addNew, atSign, type Draft, text, under, wholeNumber } from './draft.ts'
+import { keep } from './o365-keep.ts'
+import { kindOf } from './o365-kinds.ts'
+import { isoTime } from './times.ts'
+
+/** By ResultStatus in small letters. A record without one means success: the services write down what was done. */
+const OUTCOMES = new Map<string, string>([
+  ['success', 'success'],
+  ['succeeded', 'success'],
+  ['partiallysucceeded', 'success'],
+  ['inprogress', 'success'],
+  ['true', 'success'],
+  ['failed', 'failure'],
+  ['failure', 'failure'],
+  ['false', 'failure'],
+])
+
+/** Fields that a record without RecordType, Operation and Workload is known by. */
+const SIGNS = ['CreationTime', 'OrganizationId', 'UserKey', 'UserType', 'ClientIP', 'Platform']
+
+export function o365Audit({ tenants }: Settings): DataSet {
+  return {
+    recognises(record) {
+      if (record['RecordType'] !== undefined || record['Operation'] !== undefined || record['Workload'] !== undefined) return true
+      return wrapped(record) !== undefined || SIGNS.some(sign => record[sign] !== undefined)
+    },
+
+    map(event) {
+      const row = event.fields
+      const inner = wrapped(row)
+      const record = inner === undefined ? row : unwrap(inner)
+      const number = recordType(record['RecordType'])
+      const kind = kindOf(number.number)
+      const operation = text(record['Operation'])
+      const sort = (operation !== undefined && kind.operations?.get(operation)) || kind
+
+      const happened: JsonObject = {
+        action: sort.action ?? operation ?? number.name ?? 'unknown',
+        category: sort.category ? ['web', ...sort.category] : ['web'],
+        dataset: 'o365.audit',
+        id: text(record['Id']) ?? event.id,
+        kind: kind.kind ?? 'event',
+        module: 'o365',
+        outcome: outcome(record['ResultStatus']),
+        type: sort.type ? ['info', ...sort.type] : ['info'],
+      }
+      if (number.name !== undefined) happened['code'] = number.name
+      const workload = text(record['Workload'])
+      if (workload !== undefined) happened['provider'] = workload
+
+      const time = isoTime(record['CreationTime']) ?? otherTime(record, row)
+      const doc: JsonObject = { '@timestamp': time ?? NO_TIME, ecs: { version: ECS_VERSION }, event: happened }
+      if (time === undefined) doc['tags'] = [NO_TIME_TAG]
+      const audit = keep(record, kind.all)
+      const draft: Draft = { doc, event: happened, user: readUser(record), audit, users: [], ips: [] }
+
+      fillOrganization(record, draft, tenants)
+      fillClient(record, draft, kind.address)
+      fillServer(record, draft)
+      if (typeof record['UserAgent'] === 'string') doc['user_agent'] = { original: record['UserAgent'] }
+      if (record['FileSize'] !== undefined) {
+        const size = wholeNumber(record['FileSize'])
+        if (size !== undefined) doc['file'] = { size }
+      }
+      kind.fill?.(record, draft)
+      finish(draft)
+      doc['o365'] = { audit }
+      event.fields = doc
+    },
+  }
+}
+
+/** The audit record inside a row of Search-UnifiedAuditLog or of a portal export (text), or of an audit search in Graph (object). */
+function wrapped(row: JsonObject): unknown {
+  return row['AuditData'] ?? row['auditData']
+}
+
+function unwrap(inner: unknown): JsonObject {
+  if (isObject(inner)) return inner
+  let record: unknown
+  try {
+    record = JSON.parse(String(inner))
+  } catch (cause) {
+    throw new PermanentError(
+      'AuditData of this row is no JSON. If a spreadsheet wrote the file, it cut the text at 32,767 characters: use the export as it came.',
+      { cause },
+    )
+  }
+  if (!isObject(record)) throw new PermanentError('AuditData of this row is JSON, but no object.')
+  return record
+}
+
+/** For a record without CreationTime: the time of the row around it, or one that something before the filter gave it. */
+function otherTime(record: JsonObject, row: JsonObject): string | undefined {
+  return isoTime(record['@timestamp']) ?? isoTime(row['createdDateTime']) ?? isoTime(row['CreationDate'])
+}
+
+function outcome(status: unknown): string {
+  if (status === undefined || status === null || status === '') return 'success'
+  return OUTCOMES.get(String(status).toLowerCase()) ?? 'unknown'
+}
+
+function readUser(record: JsonObject): JsonObject {
+  const id = text(record['UserId'])
+  const owner = text(record['MailboxOwnerUPN'])
+  if (id === undefined) return owner === undefined ? {} : { email: owner }
+  const at = atSign(id)
+  if (at > 0) return { domain: cut(id, at + 1), email: owner ?? id, id, name: cut(id, 0, at) }
+  return owner === undefined ? { id } : { email: owner, id }
+}
+
+function fillOrganization(record: JsonObject, { doc, user }: Draft, tenants: ReadonlyMap<string, string>): void {
+  const id = text(record['OrganizationId'])
+  const name = (id !== undefined && tenants.size > 0 && tenants.get(id.toLowerCase())) || text(record['OrganizationName'])
+  const host = name ?? user['domain']
+  if (id !== undefined) {
+    doc['organization'] = name === undefined ? { id } : { id, name }
+    doc['host'] = host === undefined ? { id } : { id, name: host }
+  } else {
+    if (name !== undefined) doc['organization'] = { name }
+    if (host !== undefined) doc['host'] = { name: host }
+  }
+}
+
+function fillClient(record: JsonObject, { doc, audit, ips }: Draft, more: string | undefined): void {
+  const { ClientIPAddress, ClientIP } = record
+  let client: Address | undefined
+  if (ClientIPAddress !== undefined) client = readAddress(ClientIPAddress)
+  if (client) {
+    if (ClientIP !== undefined) audit['ClientIP'] = ClientIP
+  } else {
+    client = readAddress(ClientIP) ?? readAddress(record['ActorIpAddress'])
+    if (!client && more !== undefined) client = readAddress(record[more])
+    if (!client) return
+  }
+  const { ip, port, address, domain, version } = client
+  const fields: JsonObject = {}
+  if (address !== undefined) fields['address'] = address
+  if (domain !== undefined) fields['domain'] = domain
+  if (ip !== undefined) {
+    fields['ip'] = ip
+    if (port !== undefined) fields['port'] = port
+    doc['source'] = port === undefined ? { ip } : { ip, port }
+    doc['network'] = { type: version }
+    ips.push(ip)
+  }
+  doc['client'] = fields
+}
+
+function fillServer(record: JsonObject, { doc, ips }: Draft): void {
+  if (record['OriginatingServer'] === undefined) return
+  const server = readAddress(record['OriginatingServer'])
+  if (!server) return
+  const { ip, address, domain } = server
+  const fields: JsonObject = {}
+  if (address !== undefined) fields['address'] = address
+  if (domain !== undefined) fields['domain'] = domain
+  if (ip !== undefined) {
+    fields['ip'] = ip
+    under(doc, 'destination')['ip'] = ip
+    addNew(ips, ip)
+  }
+  doc['server'] = fields
+}
+
+function finish({ doc, user, users, ips }: Draft): void {
+  const { name } = user
+  if (name !== undefined && !users.includes(name as string)) users.push(name as string)
+  if (Object.keys(user).length > 0) doc['user'] = user
+  if (users.length > 0) doc['related'] = ips.length > 0 ? { ip: ips, user: users } : { user: users }
+  else if (ips.length > 0) doc['related'] = { ip: ips }
+}

@@ -1,0 +1,231 @@
+// A file's content as a stream of UTF-8 pieces: decompressed, transcoded, and checked to be the same as when it was last read.
+import type { FileHandle } from 'node:fs/promises'
+import { CHUNK_BYTES } from '../../../core/plugin/buffers.ts'
+import { isDamage, Leftover, type Piece } from '../../lib/bytes/damage.ts'
+import { type Compression, decompress, detectCompression } from '../../lib/bytes/decompress.ts'
+import { DETECT_BYTES, type Detected, detectEncoding, type Encoding, type Transcoder, utf16ToUtf8 } from '../../lib/bytes/encoding.ts'
+import type { ByteSource } from '../../lib/bytes/source.ts'
+import { HEAD_BYTES, matchesHead, type Position, print, TAIL_BYTES } from './position.ts'
+
+/** A text of ASCII takes two bytes a letter in UTF-16. */
+const EXAMINED_BYTES = Math.max(DETECT_BYTES, 2 * HEAD_BYTES)
+
+/** One buffer of this size serves all plain files of an input, one after the other. */
+export const BUFFER_BYTES = CHUNK_BYTES + TAIL_BYTES
+
+/** How a file's bytes become text. */
+export interface Form extends Detected {
+  readonly compression: Compression
+}
+
+export interface FormOptions {
+  readonly compression: Compression | 'auto'
+  readonly encoding: Encoding | 'auto'
+}
+
+/** The file is not what it was a moment ago: it was cut off, and perhaps written anew. */
+export class ContentChanged extends Error {}
+
+/** A content, read from front to back. */
+export interface Content {
+  /** The next piece, valid until the next call of any content with the same buffer; may be empty. Undefined: there is no more yet. */
+  next(): Promise<Piece | undefined>
+  /** What is left when no more will come. */
+  end(): Piece[]
+  close(): Promise<void>
+}
+
+/** A file's bytes up to `limit`. */
+export function fileSource(handle: FileHandle, limit: number): ByteSource {
+  return {
+    async read(into, at) {
+      const length = Math.min(into.length, limit - at)
+      return length > 0 ? (await handle.read(into, 0, length, at)).bytesRead : 0
+    },
+  }
+}
+
+/** Looks at the first bytes: the form, and the first bytes of the text. */
+export async function examine(source: ByteSource, options: FormOptions): Promise<{ form: Form; head: Buffer }> {
+  let first = await readFully(source, EXAMINED_BYTES, 0)
+  const compression = options.compression === 'auto' ? detectCompression(first) : options.compression
+  if (compression !== 'none') first = await firstPieces(source, compression)
+  const detected = detectEncoding(first, options.encoding === 'auto' ? undefined : options.encoding)
+  const text = detected.encoding === 'utf-8' ? first : utf16ToUtf8(detected.encoding).push(first.subarray(detected.bom))
+  return { form: { compression, ...detected }, head: Buffer.from(text.subarray(0, HEAD_BYTES)) }
+}
+
+async function readFully(source: ByteSource, bytes: number, at: number): Promise<Buffer> {
+  const into = Buffer.alloc(bytes)
+  let got = 0
+  while (got < bytes) {
+    const more = await source.read(into.subarray(got), at + got)
+    if (more === 0) break
+    got += more
+  }
+  return into.subarray(0, got)
+}
+
+async function firstPieces(source: ByteSource, compression: 'gzip' | 'zstd'): Promise<Buffer> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  for await (const piece of decompress(source, compression)) {
+    if (isDamage(piece)) break
+    pieces.push(piece)
+    bytes += piece.length
+    if (bytes >= EXAMINED_BYTES) break
+  }
+  return Buffer.concat(pieces).subarray(0, EXAMINED_BYTES)
+}
+
+/** Where the text begins: behind the mark, which UTF-8 offsets count and UTF-16 ones, being of the transcoded text, do not. */
+export function startOf(form: Form): number {
+  return form.encoding === 'utf-8' ? form.bom : 0
+}
+
+/** The content from its beginning. */
+export function openContent(source: ByteSource, form: Form, buffer: Buffer): Content {
+  return form.compression === 'none'
+    ? plainContent(source, form, buffer, form.bom, Buffer.alloc(0))
+    : compressedContent(source, form, form.compression)
+}
+
+/** The content from a stored position on. */
+export interface Resumed {
+  readonly content: Content
+  /** The bytes before that place. */
+  readonly tail: Buffer
+  /** The first bytes behind it, where they had to be decoded with those before; valid until `content.next`. */
+  readonly rest: Uint8Array | undefined
+  /** Damages behind that place which were reported before. */
+  readonly reported: number
+}
+
+/** Undefined when the content is not the one that the position is of. `head` is what the text begins with. */
+export async function resumeContent(
+  source: ByteSource,
+  form: Form,
+  head: Buffer,
+  position: Position,
+  buffer: Buffer,
+): Promise<Resumed | undefined> {
+  if (!matchesHead(head, position.head)) return undefined
+  const same = (tail: Uint8Array) => tail.length >= position.tail.length && matchesTail(tail, position)
+  if (isSeekable(form)) {
+    const length = Math.min(TAIL_BYTES, position.offset)
+    const tail = await readFully(source, length, position.offset - length)
+    if (!same(tail) || tail.length < length) return undefined
+    return { content: plainContent(source, form, buffer, position.offset, tail), tail, rest: undefined, reported: 0 }
+  }
+  const content = openContent(source, form, buffer)
+  const skipped = await skip(content, position.offset - startOf(form))
+  if (skipped && same(skipped.tail)) return { content, ...skipped, reported: (position.damages ?? 0) - skipped.damages }
+  await content.close()
+  return undefined
+}
+
+/** True where an offset of the text is one of the file: reading can begin anywhere. */
+export function isSeekable(form: Form): boolean {
+  return form.compression === 'none' && form.encoding === 'utf-8'
+}
+
+function matchesTail(tail: Uint8Array, position: Position): boolean {
+  const { length } = position.tail
+  return length === 0 || print(tail.subarray(tail.length - length)).hash === position.tail.hash
+}
+
+/** Steps over so many bytes of text; undefined when there are not so many. */
+async function skip(content: Content, bytes: number): Promise<{ rest: Uint8Array | undefined; tail: Buffer; damages: number } | undefined> {
+  let tail: Buffer = Buffer.alloc(0)
+  let damages = 0
+  for (let left = bytes; left > 0; ) {
+    const piece = await content.next()
+    if (piece === undefined) return undefined
+    if (isDamage(piece)) {
+      damages++
+      continue
+    }
+    tail = lastBytes(tail, piece.subarray(0, left))
+    if (piece.length > left) return { rest: piece.subarray(left), tail, damages }
+    left -= piece.length
+  }
+  return { rest: undefined, tail, damages }
+}
+
+/** The last bytes of what has passed by, with those that come now. */
+export function lastBytes(before: Uint8Array, bytes: Uint8Array): Buffer {
+  if (bytes.length >= TAIL_BYTES) return Buffer.from(bytes.subarray(bytes.length - TAIL_BYTES))
+  const both = Buffer.concat([before, bytes])
+  return both.subarray(Math.max(0, both.length - TAIL_BYTES))
+}
+
+/**
+ * A plain file from byte `from` on. Each read begins with the bytes before (`tail`) again: when they are others now, the file was
+ * cut off and written anew, which its size alone would not tell.
+ */
+function plainContent(source: ByteSource, form: Form, buffer: Buffer, from: number, tail: Buffer): Content {
+  const transcoder = transcoderOf(form)
+  let at = from
+  let before = tail
+  return {
+    async next() {
+      const check = before.length
+      const got = await source.read(buffer.subarray(0, CHUNK_BYTES + check), at - check)
+      if (got < check || buffer.compare(before, 0, check, 0, check) !== 0) throw new ContentChanged('the file was cut off')
+      if (got === check) return undefined
+      const fresh = buffer.subarray(check, got)
+      at += fresh.length
+      before = Buffer.from(buffer.subarray(Math.max(0, got - TAIL_BYTES), got))
+      return transcoder ? transcoder.push(fresh) : fresh
+    },
+    end() {
+      return transcoder ? endOf(transcoder, at) : []
+    },
+    async close() {},
+  }
+}
+
+function compressedContent(source: ByteSource, form: Form, compression: 'gzip' | 'zstd'): Content {
+  const pieces = decompress(source, compression)
+  let transcoder = transcoderOf(form)
+  /** Bytes of the mark that were not stepped over yet. */
+  let mark = form.bom
+  let decoded = 0
+  return {
+    async next() {
+      const { value, done } = await pieces.next()
+      if (done) return undefined
+      if (isDamage(value)) {
+        // Half a unit before a gap has lost its other half to it.
+        if (value.gap) transcoder = transcoderOf(form)
+        return value
+      }
+      decoded += value.length
+      const marked = Math.min(mark, value.length)
+      mark -= marked
+      const text = marked > 0 ? value.subarray(marked) : value
+      return transcoder ? transcoder.push(text) : text
+    },
+    end() {
+      return transcoder ? endOf(transcoder, decoded) : []
+    },
+    async close() {
+      await pieces.return(undefined)
+    },
+  }
+}
+
+function transcoderOf({ encoding }: Form): Transcoder | undefined {
+  return encoding === 'utf-8' ? undefined : utf16ToUtf8(encoding)
+}
+
+function endOf(transcoder: Transcoder, at: number): Piece[] {
+  const { text, rest } = transcoder.end()
+  const pieces: Piece[] = text.length > 0 ? [text] : []
+  if (rest.length > 0) {
+    const leftover = new Leftover(at - rest.length)
+    leftover.add(rest)
+    pieces.push(leftover.damage(`the UTF-16 text ends with half a character at byte ${at - 1}`, { gap: false, truncated: true }))
+  }
+  return pieces
+}

@@ -1,0 +1,359 @@
+// Cuts JSON text into records by bytes: the elements of arrays of any size, and values one after the other.
+import type { Chunk, Framer, FramerStart } from '../../../core/plugin/interfaces.ts'
+import { isObject, type Json, type JsonObject } from '../../../core/plugin/json.ts'
+import {
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  hasBom,
+  NEWLINE,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  RETURN,
+  SPACE,
+  TAB,
+} from './bytes.ts'
+import { Carry } from './carry.ts'
+import { Cuts } from './cuts.ts'
+import { FaultPiece, MAX_EVENT_BYTES, tooLong } from './fault.ts'
+import { nextRecordLine } from './json-line.ts'
+import { DONE, isWordByte, OPEN, ValueScanner } from './json-value.ts'
+
+/** What the bytes at hand belong to. */
+type Mode = 'between' | 'value' | 'broken'
+/** What the values are: whole texts, the elements of the array, or members of an object on the way to it. */
+type Place = 'top' | 'array' | 'members'
+/** What comes next among members; `found`: the value of the path's next name. */
+type Due = 'name' | 'colon' | 'value' | 'found'
+/** What becomes of a value. */
+type Role = 'record' | 'name' | 'skipped' | 'stray'
+
+const RECORD_SEPARATOR = 0x1e
+const TOO_LONG_HINT = '; where its own records lie in an array inside, name that with the option path'
+const SCALAR = /^(?:-?\d[\d.eE+-]*|true|false|null)$/
+
+/**
+ * A framer whose records are the elements of a top-level array, and every top-level value that is none. With `path` they are the
+ * elements of the array below these names of a top-level object; a value there that is no array is one record.
+ *
+ * Values may be separated by commas and blanks, as they come. What is no value is a fault: it ends before the next line that begins
+ * as records begin here (their indentation, then a brace), or with the source. The outcome is the same however the bytes are pushed.
+ */
+export function jsonFramer(meta: Readonly<JsonObject>, start: FramerStart | undefined, path: readonly string[]): Framer {
+  return new JsonFramer(meta, start, path)
+}
+
+class JsonFramer implements Framer {
+  consumed = 0
+  state: Json | undefined
+  readonly #meta: Readonly<JsonObject>
+  readonly #max: number
+  readonly #path: readonly string[]
+  readonly #carry = new Carry()
+  readonly #cuts = new Cuts()
+  readonly #scanner = new ValueScanner()
+  #mode: Mode = 'between'
+  #place: Place = 'top'
+  #role: Role = 'record'
+  /** How many names of the path lead to the members at hand. */
+  #level = 0
+  #due: Due = 'name'
+  #found = false
+  /** The next byte to look at, and the first one of the value under way; both count from the carry's first byte. */
+  #at = 0
+  #start = 0
+  /** A value that is too long, or what is no value; the carry's bytes before `#fed` are in it. */
+  #piece: FaultPiece | undefined
+  #fed = 0
+  #code = ''
+  #reason = ''
+  /** The object under way while its array was not found. */
+  #envelope: FaultPiece | undefined
+  #envelopeFed = 0
+  /** Blanks before this byte on its line; -1 when something else stands there. */
+  #indent = 0
+  /** Blanks before records that stand on a line of their own. */
+  #column = 0
+  /** A fault was told of what is open: that it is not closed, too, goes without saying. */
+  #damaged = false
+
+  constructor(meta: Readonly<JsonObject>, start: FramerStart | undefined, path: readonly string[]) {
+    this.#meta = meta
+    this.#max = start?.maxEventBytes ?? MAX_EVENT_BYTES
+    this.#path = path
+    const state: unknown = start?.state
+    if (isObject(state) && state['in'] === 'array') {
+      this.#place = 'array'
+      this.#indent = -1
+      if (typeof state['column'] === 'number') this.#column = state['column']
+      this.#mark(0)
+    }
+  }
+
+  push(bytes: Uint8Array): Chunk[] {
+    const view = this.#carry.push(bytes)
+    if (!this.#isPartOfBom(view)) this.#walk(view)
+    return this.#settle(view)
+  }
+
+  end(): Chunk[] {
+    const view = this.#carry.view()
+    this.#walk(view)
+    while (this.#mode === 'value') {
+      if (this.#scanner.word) this.#finish(view, view.length)
+      else this.#break(view, view.length, 'the source ends inside this value', 'PEN_CUT_OFF')
+      this.#walk(view)
+    }
+    if (this.#mode === 'broken') this.#tell(view)
+    else if (this.#place !== 'top' && !this.#damaged) {
+      const piece = this.#envelope ?? new FaultPiece(this.#carry.offset + view.length, this.#max)
+      if (this.#envelope) piece.add(view.subarray(this.#envelopeFed))
+      this.#cuts.faults.push(
+        piece.fault('PEN_CUT_OFF', `The source ends before its ${this.#place === 'array' ? 'array' : 'object'} is closed.`),
+      )
+    }
+    this.#mark(view.length)
+    return this.#cuts.chunks(this.#carry, view.length, this.#meta)
+  }
+
+  /** A byte order mark at the stream's beginning is stepped over as soon as all of it is there. */
+  #isPartOfBom(view: Buffer): boolean {
+    if (this.#carry.offset + this.#at > 0 || view[0] !== 0xef) return false
+    if (view.length < 3) return true
+    if (hasBom(view, 0, view.length)) this.#at = 3
+    return false
+  }
+
+  #walk(view: Buffer): void {
+    while (this.#at < view.length) {
+      if (this.#mode === 'between') this.#between(view)
+      else if (this.#mode === 'value') this.#value(view)
+      else if (!this.#seek(view)) return
+    }
+  }
+
+  /** Steps over what separates values, up to the first byte of one, or to a bracket that opens or closes what holds them. */
+  #between(view: Buffer): void {
+    for (; this.#at < view.length; this.#at++) {
+      const byte = view[this.#at] as number
+      if (byte === NEWLINE) this.#indent = 0
+      else if (byte === SPACE || byte === TAB) {
+        if (this.#indent >= 0) this.#indent++
+      } else if (byte === COMMA || byte === RECORD_SEPARATOR) this.#indent = -1
+      else if (byte !== RETURN) {
+        this.#meet(view, byte)
+        return
+      }
+    }
+  }
+
+  #meet(view: Buffer, byte: number): void {
+    if (this.#place === 'members') this.#meetMember(view, byte)
+    else if (this.#place === 'top' && byte === OPEN_BRACKET && this.#path.length === 0) this.#openArray()
+    else if (this.#place === 'top' && byte === OPEN_BRACE && this.#path.length > 0) this.#openEnvelope()
+    else if (this.#place === 'array' && byte === CLOSE_BRACKET) this.#closeArray()
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET || byte === QUOTE || isWordByte(byte))
+      this.#begin(byte, this.#place === 'top' && this.#path.length > 0 ? 'stray' : 'record')
+    else this.#break(view, this.#at, 'this is no JSON value')
+  }
+
+  #meetMember(view: Buffer, byte: number): void {
+    if (this.#due === 'colon') {
+      if (byte === COLON) this.#step(this.#found ? 'found' : 'value')
+      else this.#break(view, this.#at, 'a name without a colon')
+    } else if (this.#due === 'name') {
+      if (byte === QUOTE) this.#begin(byte, 'name')
+      else if (byte === CLOSE_BRACE) this.#closeMembers(view)
+      else this.#break(view, this.#at, 'no name where a name is due')
+    } else if (this.#due === 'value') this.#begin(byte, 'skipped')
+    else if (this.#level + 1 < this.#path.length) {
+      if (byte === OPEN_BRACE) {
+        this.#level++
+        this.#step('name')
+      } else this.#begin(byte, 'skipped')
+    } else {
+      this.#envelope = undefined
+      if (byte === OPEN_BRACKET) this.#openArray()
+      else this.#begin(byte, 'record')
+    }
+  }
+
+  #step(due: Due): void {
+    this.#due = due
+    this.#at++
+  }
+
+  #openArray(): void {
+    this.#place = 'array'
+    this.#damaged = false
+    this.#indent = -1
+    this.#at++
+  }
+
+  #closeArray(): void {
+    // Only inside the array, or outside of everything, can a later framer go on.
+    this.#mark(this.#at)
+    this.#place = this.#path.length > 0 ? 'members' : 'top'
+    this.#level = this.#path.length - 1
+    this.#due = 'name'
+    this.#indent = -1
+    this.#at++
+  }
+
+  #openEnvelope(): void {
+    this.#mark(this.#at)
+    this.#envelope = new FaultPiece(this.#carry.offset + this.#at, this.#max)
+    this.#envelopeFed = this.#at
+    this.#place = 'members'
+    this.#damaged = false
+    this.#level = 0
+    this.#due = 'name'
+    this.#at++
+  }
+
+  #closeMembers(view: Buffer): void {
+    this.#at++
+    if (this.#level-- > 0) return
+    this.#place = 'top'
+    this.#indent = -1
+    if (!this.#envelope) return
+    this.#envelope.add(view.subarray(this.#envelopeFed, this.#at))
+    this.#cuts.faults.push(
+      this.#envelope.fault('PEN_NO_RECORDS', `The object has no ${this.#path.join('.')}, where its records should be.`),
+    )
+    this.#envelope = undefined
+  }
+
+  #begin(byte: number, role: Role): void {
+    this.#mode = 'value'
+    this.#role = role
+    this.#start = this.#at
+    if (byte === OPEN_BRACE && role === 'record' && this.#indent >= 0) this.#column = this.#indent
+    this.#indent = -1
+    this.#scanner.begin(byte)
+  }
+
+  #value(view: Buffer): void {
+    const at = this.#scanner.scan(view, this.#at)
+    this.#at = at
+    if (this.#scanner.status === OPEN) return
+    if (this.#scanner.status === DONE) this.#finish(view, at)
+    else this.#break(view, at, this.#scanner.reason)
+  }
+
+  #finish(view: Buffer, end: number): void {
+    this.#mode = 'between'
+    this.#at = end
+    if (this.#role === 'name') {
+      this.#found = nameIs(view.subarray(this.#start, end), this.#path[this.#level] as string)
+      this.#due = 'colon'
+      return
+    }
+    this.#due = 'name'
+    if (this.#role === 'skipped') return
+    if (this.#role === 'record' && !this.#piece && end - this.#start <= this.#max) {
+      if (this.#scanner.word && !SCALAR.test(view.latin1Slice(this.#start, end)))
+        this.#break(view, this.#start, 'this is no JSON value')
+      else this.#cuts.add(this.#start, end)
+      return
+    }
+    const piece = this.#pieceFrom(this.#start)
+    piece.add(view.subarray(this.#fed, end))
+    const wrong = `This value is no object, so it has no ${this.#path.join('.')}, where its records should be.`
+    this.#cuts.faults.push(
+      this.#role === 'stray' ? piece.fault('PEN_NO_RECORDS', wrong) : tooLong(piece, this.#max, TOO_LONG_HINT),
+    )
+    this.#piece = undefined
+  }
+
+  /** What is under way is no value, as the byte at `at` shows: it becomes a fault, up to the line where records go on. */
+  #break(view: Buffer, at: number, reason: string, code = 'PEN_JSON'): void {
+    const inValue = this.#mode === 'value'
+    const start = inValue && (this.#role === 'record' || this.#role === 'stray') ? this.#start : at
+    const long = this.#piece !== undefined || at - start > this.#max
+    this.#code = long ? 'PEN_TOO_LONG' : code
+    this.#reason = reason
+    if (this.#envelope) {
+      this.#piece = this.#envelope
+      this.#fed = this.#envelopeFed
+      this.#envelope = undefined
+    } else this.#pieceFrom(start)
+    this.#mode = 'broken'
+    if (this.#place === 'members') this.#place = 'top'
+    this.#damaged = true
+    // Behind a value's first byte records may be found that it would have swallowed. Not where that could be done over and over
+    // (deep nesting), nor where it would hang on how the bytes were pushed (those of a long value are gone).
+    this.#at = long || (inValue && this.#scanner.deep) ? at : Math.min(start + 1, view.length)
+  }
+
+  /** Looks for the line where records go on. False when the view has none. */
+  #seek(view: Buffer): boolean {
+    const line = nextRecordLine(view, this.#at, this.#column)
+    this.#at = line.at
+    if (line.found) this.#tell(view)
+    return line.found
+  }
+
+  /** The broken piece ends at `#at`. */
+  #tell(view: Buffer): void {
+    const piece = this.#pieceFrom(this.#at)
+    piece.add(view.subarray(this.#fed, this.#at))
+    const long = this.#code === 'PEN_TOO_LONG'
+    this.#cuts.faults.push(
+      long ? tooLong(piece, this.#max, TOO_LONG_HINT) : piece.fault(this.#code, `This is no JSON record: ${this.#reason}.`),
+    )
+    this.#piece = undefined
+    this.#mode = 'between'
+    this.#indent = -1
+  }
+
+  #pieceFrom(start: number): FaultPiece {
+    if (!this.#piece) {
+      this.#piece = new FaultPiece(this.#carry.offset + start, this.#max)
+      this.#fed = start
+    }
+    return this.#piece
+  }
+
+  /** After a push: what must be kept is kept, what was cut goes out. */
+  #settle(view: Buffer): Chunk[] {
+    let keep = this.#at
+    let safe = this.#at
+    if (this.#mode === 'value' && this.#role !== 'skipped') {
+      safe = this.#start
+      if (!this.#piece && view.length - this.#start <= this.#max) keep = this.#start
+      else if (this.#role === 'name') this.#break(view, view.length, 'a name without an end')
+      else this.#pieceFrom(this.#start)
+    }
+    if (this.#piece) {
+      safe = this.#piece.offset - this.#carry.offset
+      this.#piece.add(view.subarray(this.#fed, keep))
+      this.#fed = keep
+    }
+    this.#envelope?.add(view.subarray(this.#envelopeFed))
+    this.#envelopeFed = view.length
+    if (this.#place !== 'members') this.#mark(safe)
+    const chunks = this.#cuts.chunks(this.#carry, keep, this.#meta)
+    this.#at -= keep
+    this.#start -= keep
+    this.#fed -= keep
+    this.#envelopeFed -= keep
+    return chunks
+  }
+
+  #mark(at: number): void {
+    this.consumed = this.#carry.offset + at
+    this.state = this.#place === 'array' ? { in: 'array', column: this.#column } : undefined
+  }
+}
+
+/** True when a string's bytes, quotes included, spell the name. */
+function nameIs(bytes: Buffer, name: string): boolean {
+  try {
+    return JSON.parse(bytes.utf8Slice()) === name
+  } catch {
+    return false
+  }
+}

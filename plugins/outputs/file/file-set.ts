@@ -1,0 +1,207 @@
+// Writes batches to files, rotates them, and leaves every file as it was when a batch fails.
+import { asError, errorCode } from '../../../core/plugin/errors.ts'
+import type { Context, Item } from '../../../core/plugin/interfaces.ts'
+import { Descriptors, type FileSettings } from './descriptors.ts'
+import { type Disk, hopeless, makeFolder, retryable } from './disk.ts'
+import { compress } from './members.ts'
+import { Mending } from './mending.ts'
+import { appendAll, confirm, type OpenFile } from './open-file.ts'
+import { folderMode } from './open-inside.ts'
+import { periodOf, setAside } from './rotation.ts'
+import { lengthOf, slicesOf } from './slices.ts'
+
+/** What goes to one path. */
+export interface Group {
+  /** Absolute. */
+  readonly path: string
+  readonly items: readonly Item[]
+  /** Every item becomes a dead letter. */
+  refuse(error: Error): void
+}
+
+/** A write of the batch under way. */
+interface Mark {
+  readonly file: OpenFile
+  /** Where the file lies now: a rotation renames it. */
+  real: string
+  readonly before: number
+  readonly after: number
+}
+
+export class FileSet {
+  readonly #settings: FileSettings
+  readonly #context: Context
+  readonly #disk: Disk
+  readonly #mending: Mending
+  readonly #files: Descriptors
+  #turn: Promise<unknown> = Promise.resolve()
+  #cancelRotation: (() => void) | undefined
+
+  constructor(settings: FileSettings, context: Context, disk: Disk) {
+    this.#settings = settings
+    this.#context = context
+    this.#disk = disk
+    this.#mending = new Mending(settings.compression, context, disk)
+    this.#files = new Descriptors(settings, context, disk, this.#mending)
+  }
+
+  /** Mends what a crash left, and sees that files can be made; `path` is the only one there will be, where no event chooses. */
+  async start(path: string | undefined): Promise<void> {
+    const { base, mode, fsync, rotateMs } = this.#settings
+    await this.#mending.recover()
+    try {
+      await makeFolder(this.#disk, base, folderMode(mode), fsync)
+      const there = path !== undefined && (await this.#disk.lstat(path).catch(unlessMissing))
+      if (there) await this.#files.open(path)
+      else await this.#disk.writable(base)
+    } catch (error) {
+      throw retryable(error, 'opening', path ?? base)
+    }
+    if (rotateMs !== undefined) this.#rotateAtPeriodEnd(rotateMs)
+  }
+
+  /** Resolves to the number of bytes written when all is durable; a throw leaves every file as long as it was before. */
+  write(groups: readonly Group[]): Promise<number> {
+    return this.#alone(async () => {
+      const marks: Mark[] = []
+      try {
+        await this.#files.closeIdle()
+        let bytes = 0
+        const { maxOpen } = this.#settings
+        for (let i = 0; i < groups.length; i += maxOpen) bytes += await this.#writeSome(groups.slice(i, i + maxOpen), marks)
+        return bytes
+      } catch (error) {
+        // The whole batch comes again: what other files got of it already would be there twice, once more with each try.
+        for (const { file } of marks) await this.#files.close(file, false)
+        for (const { file, real, before, after } of marks.reverse()) await this.#mending.undo({ ...file, real }, before, after)
+        throw retryable(error, 'writing to', this.#settings.base)
+      }
+    })
+  }
+
+  close(): Promise<void> {
+    this.#cancelRotation?.()
+    return this.#alone(async () => {
+      for (const file of this.#files.all()) await this.#files.close(file)
+      await this.#mending.record([])
+    })
+  }
+
+  async #writeSome(groups: readonly Group[], marks: Mark[]): Promise<number> {
+    const busy = new Set<string>()
+    const ready: [path: string, items: readonly Item[]][] = []
+    for (const { path, items, refuse } of groups) {
+      try {
+        const file = await this.#files.use(path, busy)
+        busy.add(file.path)
+        ready.push([file.path, items])
+      } catch (error) {
+        const refused = this.#settings.chosen ? hopeless(error, path, this.#settings.base) : undefined
+        if (!refused) throw retryable(error, 'opening', path)
+        refuse(refused)
+      }
+    }
+    await this.#files.record()
+    let bytes = 0
+    for (const [path, items] of ready) bytes += await this.#append(path, items, marks)
+    await Promise.all([...busy].map(path => this.#confirm(this.#files.get(path))))
+    return bytes
+  }
+
+  async #append(path: string, items: readonly Item[], marks: Mark[]): Promise<number> {
+    const { compression } = this.#settings
+    let total = 0
+    for (let from = 0; from < items.length; ) {
+      let file = this.#files.get(path)
+      const to = this.#fit(file, items, from)
+      const plain = slicesOf(to - from === items.length ? items : items.slice(from, to))
+      const slices = compression === 'none' ? plain : await compress(plain, compression)
+      const bytes = lengthOf(slices)
+      if (this.#isDue(file, bytes)) {
+        await this.#rotate(file, marks)
+        file = await this.#files.open(path)
+        await this.#files.record()
+      }
+      if (file.size === 0) file.period = this.#period()
+      marks.push({ file, real: file.real, before: file.size, after: file.size + bytes })
+      await appendAll(file, slices, bytes)
+      total += bytes
+      from = to
+    }
+    return total
+  }
+
+  async #confirm(file: OpenFile): Promise<void> {
+    // Where another program appends as well, the file's end is looked at again before the next line.
+    if (!(await confirm(file, this.#settings.fsync))) await this.#files.close(file, false)
+  }
+
+  /** How far the items from `from` on fit into one file; at least one does. Compressed sizes are not known before: all do. */
+  #fit(file: OpenFile, items: readonly Item[], from: number): number {
+    const { rotateBytes, compression } = this.#settings
+    if (rotateBytes === undefined || compression !== 'none') return items.length
+    let bytes = (items[from] as Item).bytes.byteLength
+    const room = this.#isDue(file, bytes) ? rotateBytes : rotateBytes - file.size
+    let to = from + 1
+    for (; to < items.length; to++) {
+      bytes += (items[to] as Item).bytes.byteLength
+      if (bytes > room) break
+    }
+    return to
+  }
+
+  #isDue(file: OpenFile, bytes: number): boolean {
+    const { rotateBytes, rotateMs } = this.#settings
+    if (file.size === 0) return false
+    return (
+      (rotateBytes !== undefined && file.size + bytes > rotateBytes) || (rotateMs !== undefined && file.period !== this.#period())
+    )
+  }
+
+  #period(): number {
+    return periodOf(this.#context.clock.now(), this.#settings.rotateMs)
+  }
+
+  async #rotate(file: OpenFile, marks: readonly Mark[]): Promise<void> {
+    const { fsync } = this.#settings
+    const { clock, log } = this.#context
+    try {
+      if (fsync) await file.handle.datasync()
+      await this.#files.close(file)
+      const there = await this.#disk.lstat(file.real).catch(unlessMissing)
+      // Another program has moved it already.
+      if (there?.ino !== file.ino) return
+      const to = await setAside(this.#disk, file.real, clock.now(), fsync)
+      for (const mark of marks) if (mark.file === file) mark.real = to
+      log.debug({ path: file.path, to }, 'file: rotated')
+    } catch (error) {
+      throw retryable(error, 'rotating', file.path)
+    }
+  }
+
+  /** Rotates also where nothing comes any more, so that whoever collects the rotated files gets the last one. */
+  #rotateAtPeriodEnd(rotateMs: number): void {
+    const { clock, log } = this.#context
+    // Timers overflow after 24 days.
+    const wait = Math.min(rotateMs - (clock.now() % rotateMs), 86_400_000)
+    this.#cancelRotation = clock.after(wait, () => {
+      this.#rotateAtPeriodEnd(rotateMs)
+      this.#alone(async () => {
+        for (const file of this.#files.all()) if (this.#isDue(file, 0)) await this.#rotate(file, [])
+      }).catch(error =>
+        log.warn({ error: asError(error).message }, 'file: a file could not be rotated; it is tried again before its next line'),
+      )
+    })
+  }
+
+  /** One after the other: writes, the timer's rotations, closing. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (errorCode(asError(error)) !== 'ENOENT') throw error
+}

@@ -1,0 +1,17 @@
+// Audit records for the benches: what the `generate` input makes, as NDJSON.
+import { systemClock } from '../../core/observe/clock.ts'
+import type { Context, Input, Positions, Site } from '../../core/plugin/interfaces.ts'
+import generate from '../../plugins/inputs/generate.ts'
+import { quietLog } from '../kit/in-process.ts'
+
+/** Blocks of whole lines. */
+export async function* recordLines(count: number): AsyncGenerator<Buffer> {
+  const defaults = Object.entries(generate.options).flatMap(([name, { default: value }]) => (value === undefined ? [] : [[name, value]]))
+  const input: Input = generate.create({ ...Object.fromEntries(defaults), count }, { id: 'generate', folder: '/' } as Site)
+  await input.open?.({ id: 'generate', log: quietLog, clock: systemClock } as Context)
+  const none: Positions = { get: () => undefined, partitions: () => [] }
+  for await (const { bytes, ends, count: records = ends.length } of input.read(none, new AbortController().signal)) {
+    const end = ends[records - 1] ?? 0
+    yield Buffer.concat([bytes.subarray(0, end), Buffer.from('\n')])
+  }
+}

@@ -1,0 +1,39 @@
+// Writes batches to a file until it is killed, and says on standard output which are confirmed: for the tests that kill it.
+//   node file-output-child.ts FOLDER loop|once [COMPRESSION]
+import { readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import type { Json } from '../../core/plugin/json.ts'
+import file from '../../plugins/outputs/file/index.ts'
+import { create, deliver, fakeContext } from './file-output-support.ts'
+
+const [folder = '', mode, compression = 'none'] = process.argv.slice(2)
+const store = join(folder, 'rows.json')
+const stored = new Map<string, Json | Uint8Array>()
+try {
+  for (const [key, value] of JSON.parse(readFileSync(store, 'utf8')) as [string, Json][]) stored.set(key, value)
+} catch {
+  // the first run
+}
+const context = fakeContext(stored)
+const { put } = context.rows
+context.rows.put = async changes => {
+  await put(changes)
+  writeFileSync(store, JSON.stringify([...stored]))
+}
+const output = create(file, { path: 'a.ndjson', compression, ...(mode === 'loop' && { rotate_bytes: 400_000 }) }, folder)
+await output.open?.(context)
+for (const line of context.lines) writeSync(2, `${line}\n`)
+const start = Number(process.env['START'] ?? 0)
+for (let n = start; ; n += 100) {
+  try {
+    await deliver(
+      output,
+      Array.from({ length: 100 }, (_, i) => ({ n: n + i, text: 'x'.repeat((n + i) % 500) })),
+    )
+  } catch (error) {
+    writeSync(2, `${(error as Error).message}\n`)
+    if (mode === 'once') break
+  }
+  writeSync(1, `${n + 100}\n`)
+}

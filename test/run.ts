@@ -1,0 +1,84 @@
+// npm test: type check, lint, the tests of the pipelines, and all test files. Ends in one line with the counts.
+//   npm test                  everything
+//   npm test -- FILE …        these test files only
+import { type SpawnOptions, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { glob } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const bin = (name: string) => `${root}/node_modules/.bin/${name}`
+const only = process.argv.slice(2)
+let passed = 0
+let failed = 0
+
+function run(command: string, args: readonly string[], onLine?: (line: string) => void): Promise<number> {
+  const options: SpawnOptions = { cwd: root, stdio: ['ignore', onLine ? 'pipe' : 'inherit', 'inherit'] }
+  const child = spawn(command, args, options)
+  let rest = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) onLine?.(line)
+  })
+  return new Promise((resolve, reject) => child.on('error', reject).on('close', code => resolve(code ?? 1)))
+}
+
+/** One step that counts as one test. */
+async function step(name: string, command: string, args: readonly string[]): Promise<void> {
+  const started = performance.now()
+  const code = await run(command, args)
+  if (code === 0) passed++
+  else failed++
+  console.log(`${code === 0 ? 'ok    ' : 'FAILED'}  ${name} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
+}
+
+/** The tests of every pipeline that has some, as `penstock test` runs them. */
+async function pipelineTests(): Promise<void> {
+  const files: string[] = []
+  for await (const file of glob('pipelines/*.yaml', { cwd: root })) files.push(file)
+  const code = await run(process.execPath, ['core/cli/main.ts', 'test', ...files.sort()], line => {
+    const counts = /^(\d+) passed, (\d+) failed$/.exec(line)
+    if (!counts) console.log(line)
+    passed += Number(counts?.[1] ?? 0)
+    failed += Number(counts?.[2] ?? 0)
+  })
+  if (code !== 0 && failed === 0) failed++
+}
+
+/** Runs the test files with tap, shows what fails and what was skipped, and counts assertions' tests by their TAP lines. */
+async function testFiles(files: readonly string[]): Promise<void> {
+  if (!existsSync(`${root}/.tap/plugins`)) await run(bin('tap'), ['build'])
+  let inFailure = false
+  const args = ['run', '--reporter=tap', '--disable-coverage', '--jobs=2', '--timeout=120', ...files]
+  const code = await run(bin('tap'), args, line => {
+    // Depth 1: the tests of a file; deeper lines are their assertions.
+    const result = /^ {4}(not )?ok \d+ - (.*)$/.exec(line)
+    if (result) {
+      const [, not, name = ''] = result
+      inFailure = not !== undefined && !/ # (SKIP|TODO)/.test(name)
+      if (/ # SKIP/.test(name)) console.log(`skipped  ${name}`)
+      else if (inFailure) failed++
+      else passed++
+    }
+    if (/^(not ok|# Subtest: test)/.test(line) && !line.startsWith('# Subtest')) console.log(line)
+    if (/^\s+not ok/.test(line)) console.log(line)
+    else if (inFailure && /^\s{8,}/.test(line)) console.log(line)
+    if (/^not ok/.test(line) && failed === 0) failed++
+  })
+  if (code !== 0 && failed === 0) failed++
+}
+
+const started = performance.now()
+if (only.length > 0) await testFiles(only)
+else {
+  await step('types', bin('tsc'), ['-p', '.'])
+  await step('lint', bin('biome'), ['check'])
+  await pipelineTests()
+  const files: string[] = []
+  for await (const file of glob('test/{core,plugins}/**/*.test.ts', { cwd: root })) files.push(file)
+  await testFiles(files.sort())
+}
+console.log(`in ${((performance.now() - started) / 1000).toFixed(0)} s`)
+console.log(`${passed} passed, ${failed} failed`)
+process.exitCode = failed > 0 ? 1 : 0
