@@ -5,6 +5,7 @@ import { KINDS, type Kind, type Plugin, type Verb } from '../plugin/define.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import type { OptionSchema } from '../plugin/options.ts'
 import { listPlugins } from '../plugin/registry.ts'
+import { typeText } from '../plugin/type-text.ts'
 import { EXIT } from './exit-codes.ts'
 import { columns, painter } from './terminal.ts'
 
@@ -73,20 +74,4 @@ function optionLines(name: string, schema: OptionSchema, paint: ReturnType<typeo
   const inner = schema.properties ?? schema.items?.properties
   for (const [key, value] of Object.entries(inner ?? {})) lines.push(...optionLines(`${name}.${key}`, value, paint, indent))
   return lines
-}
-
-/** The type of an option in words: `string`, `list of string`, `one of a, b`. */
-export function typeText(schema: OptionSchema): string {
-  if (schema.enum) return `one of ${schema.enum.join(', ')}`
-  if (schema.format === 'expression') return 'CEL expression'
-  if (schema.format === 'field') return 'field path'
-  if (schema.format) return schema.format
-  const types = Array.isArray(schema.type) ? schema.type : [schema.type ?? 'any value']
-  return types
-    .map(type => {
-      if (type === 'array') return schema.items ? `list of ${typeText(schema.items)}` : 'list'
-      if (type === 'object' && typeof schema.additionalProperties === 'object') return `names to ${typeText(schema.additionalProperties)}`
-      return type
-    })
-    .join(' or ')
 }

@@ -52,7 +52,9 @@ function pipelineReport(config: PipelineConfig, end: PipelineEnd, ms: number, st
       `  To read it again: penstock state reset ${config.name}${stateOption(stateDir)}`,
     )
   }
-  for (const summary of end.summaries) if (summary.rows.length > 0) lines.push('', summaryTable(summary, paint))
+  const facts = end.summaries.filter(({ bars, rows }) => !bars && rows.length > 0)
+  if (facts.length > 0) lines.push('', ...facts.map(summary => summaryLine(summary, paint)))
+  for (const summary of end.summaries) if (summary.bars && summary.rows.length > 0) lines.push('', summaryTable(summary, paint))
   return `${lines.join('\n')}\n`
 }
 
@@ -60,14 +62,15 @@ function stateOption(stateDir: string): string {
   return stateDir === 'state' ? '' : ` --state-dir ${stateDir}`
 }
 
-/** Rows with numbers get a bar, so that their proportions are seen at once. */
+function summaryLine({ title, rows }: Summary, paint: ReturnType<typeof painter>): string {
+  const facts = rows.map(([label, value]) => `${visible(label)} ${typeof value === 'number' ? number(value) : visible(value)}`)
+  return `  ${paint('bold', title)}: ${facts.join(', ')}`
+}
+
+/** Counts with bars, so that their proportions are seen at once. */
 function summaryTable({ title, rows }: Summary, paint: ReturnType<typeof painter>): string {
-  const most = Math.max(1, ...rows.map(([, value]) => (typeof value === 'number' ? value : 0)))
-  const table = rows.map(([label, value]) =>
-    typeof value === 'number'
-      ? [visible(label), number(value), paint('cyan', '█'.repeat(Math.round((value / most) * 24)) || '▏')]
-      : [visible(label), visible(value), ''],
-  )
-  const numeric = rows.some(([, value]) => typeof value === 'number')
-  return `  ${paint('bold', title)}\n${columns(table, numeric ? [1] : [], '    ')}`
+  const most = Math.max(1, ...rows.map(([, value]) => Number(value)))
+  const bar = (value: number) => paint('cyan', '█'.repeat(Math.round((value / most) * 24)) || '▏')
+  const table = rows.map(([label, value]) => [visible(label), number(Number(value)), bar(Number(value))])
+  return `  ${paint('bold', title)}\n${columns(table, [1], '    ')}`
 }

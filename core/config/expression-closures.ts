@@ -247,27 +247,18 @@ function call([name, receiver, args]: [string, CelNode, CelNode[]]): Closure | u
   }
 }
 
-/**
- * The paths that the event must have for the expression to be true: those on the spine of its &&, and not behind ||, ?:, ! of a
- * logical node, has() or a macro, where a lack may be absorbed.
- */
+/** The paths that the event must have for the expression to be true: those on the spine of its &&, as far as nothing absorbs a lack. */
 export function needed(node: CelNode): Read[] {
-  const read = path(node)
-  if (read) return [read]
-  if (node.op === '&&') return (node.args as CelNode[]).flatMap(needed)
-  if (node.op === '||' || (node.op === 'call' && node.meta.macro)) return []
-  if (node.op === '?:') return strict((node.args as CelNode[])[0] as CelNode)
-  return strict(node)
+  return node.op === '&&' ? (node.args as CelNode[]).flatMap(needed) : strict(node)
 }
 
-/** The paths whose lack makes the node an error; below it, `&&` may absorb a lack. */
+/** The paths whose lack makes the node an error: not those behind a logical operator, which may absorb it, or in has(). */
 function strict(node: CelNode): Read[] {
-  if (node.op === '&&' || node.op === '||') return []
+  const { op, meta } = node
+  if (op === '&&' || op === '||' || (op === 'call' && meta.macro)) return []
   const read = path(node)
   if (read) return [read]
-  if (node.op === 'id' || (node.op === 'call' && node.meta.macro)) return []
-  if (node.op === '?:') return strict((node.args as CelNode[])[0] as CelNode)
   const below = children(node)
-  // A macro over a list needs the list; what it does with the elements is its own affair.
-  return (node.meta.macro || node.meta.alternate ? below.slice(0, 1) : below).flatMap(strict)
+  // Of a condition, and of a macro over a list, only what comes first is needed in any case.
+  return (op === '?:' || meta.macro || meta.alternate ? below.slice(0, 1) : below).flatMap(strict)
 }

@@ -67,7 +67,7 @@ export async function readStep(reading: Reading, kind: Kind, tree: MapTree, type
   const found = name === undefined ? undefined : await findPlugin(reading, kind, name, child(tree, 'type') ?? tree)
   const schemas = schemasOf(kind, found?.plugin)
   // Nobody knows the options of a plugin that is not there: only the common keys are checked then.
-  const value = filler.value(ownPart(kind, tree), { properties: schemas, additionalProperties: !found }) as JsonObject
+  const value = filler.value(ownPart(kind, tree), { properties: schemas }) as JsonObject
   const given = type === undefined ? value : { type, ...value }
   const subject = { name: stepName({ kind, type: name ?? '' }), place: headOf(tree) }
   const valid = name !== undefined && (await validate(report, filler, tree, given, schemas, subject, !found))

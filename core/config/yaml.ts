@@ -42,10 +42,13 @@ export function parseYaml(report: Report): Tree | undefined {
   if (second)
     report.error(at(second.range[0], text), 'a pipeline file holds one document; put what follows --- into a file of its own')
   if (!document) return undefined
+  // One mistake often gives several errors: the first of its line says it best, and what is left over at the end says nothing.
   const errors = new Map<number, YAMLError>()
-  // One mistake often gives several errors at one place.
   for (const error of document.errors) {
-    if (!errors.has(error.pos[0]) || error.code === 'MULTILINE_IMPLICIT_KEY') errors.set(error.pos[0], error)
+    const line = report.line(error.pos[0])
+    const before = errors.get(line)
+    if (errors.size > 0 && / in YAML stream/.test(error.message)) continue
+    if (!before || (error.code === 'MULTILINE_IMPLICIT_KEY' && before.pos[0] === error.pos[0])) errors.set(line, error)
   }
   for (const error of errors.values()) {
     const quote = /closing .quote/i.test(error.message)
@@ -233,6 +236,8 @@ function at(start: number, text: string, end: number = start + 1): Place {
 
 /** YAML's own errors as sentences that say what to do. */
 function sentence({ code, message, pos }: YAMLError, text: string): string {
+  const before = text.slice(text.lastIndexOf('\n', pos[0] - 1) + 1, pos[0] + 1)
+  if (/[[{].*\$\{[^}]*$/.test(before)) return `inside of [ ] and { } a variable must be in quotes: "\${NAME}"`
   switch (code) {
     case 'TAB_AS_INDENT':
       return 'YAML takes no tabs as indentation; use spaces'

@@ -145,6 +145,8 @@ interface Lifecycle {
 export interface Summary {
   readonly title: string
   readonly rows: readonly (readonly [label: string, value: string | number])[]
+  /** The numbers are counts of one kind: bars show their proportions. */
+  readonly bars?: boolean
 }
 
 export interface Input extends Lifecycle {

@@ -1,4 +1,5 @@
 // Makes up audit records of fictional tenants: the same ones for the same options, wherever and whenever it runs.
+import { hash } from 'node:crypto'
 import { CHUNK_BYTES } from '../../core/plugin/buffers.ts'
 import { ByteWriter } from '../../core/plugin/byte-writer.ts'
 import { defineInput } from '../../core/plugin/define.ts'
@@ -17,9 +18,10 @@ const REPEAT_REACH = 1000
 export default defineInput({
   summary: 'Makes up realistic Microsoft 365 audit records, the same ones for the same seed',
   description: `For trying things out, for load tests and for demonstrations: no account is needed, and no record is about anybody.
-Record number *n* depends on the options and *n* alone. What is stored is how many records were made, so that a run that was
-stopped goes on where it was; with a larger \`count\` it makes the rest. When an option that changes the records is changed (\`seed\`,
-\`tenants\`, \`users\`, \`record_types\`, \`start\`, \`duplicates\`), it begins again with the first record, and says so in the log.
+Record number *n* depends on the options and *n* alone; with other options it is another record, of the same people. What is stored is
+how many records were made, so that a run that was stopped goes on where it was; with a larger \`count\` it makes the rest. When an
+option that changes the records is changed (\`seed\`, \`tenants\`, \`users\`, \`record_types\`, \`start\`, \`duplicates\`), it begins again
+with the first record, and says so in the log.
 
 The records are JSON, one a line: leave the codec as it is. Their times follow working weeks from \`start\` on and have nothing to do
 with \`rate\`: a person causes about 470 records a week.`,
@@ -66,7 +68,16 @@ with \`rate\`: a person causes about 470 records a week.`,
       }
     }
     /** What the records depend on: a stored position is good for these alone. */
-    const made = JSON.stringify([seed, tenants, users, types ? [...new Set(types)].sort((a, b) => a - b) : null, from, duplicates])
+    const made = JSON.stringify([
+      seed,
+      tenants,
+      users,
+      types ? [...new Set(types)].sort((a, b) => a - b) : null,
+      from,
+      duplicates,
+    ])
+    /** Records made with other options have other ids: as repeats of these, a dedupe filter would swallow them. */
+    const salt = Number.parseInt(hash('sha256', made).slice(0, 8), 16)
     let context: Context
 
     return {
@@ -82,7 +93,7 @@ with \`rate\`: a person causes about 470 records a week.`,
           )
         }
         let { next, bytes } = resume(stored, made)
-        const feed = makeFeed(makeWorld({ seed, tenants, users, start: from }), types)
+        const feed = makeFeed(makeWorld({ seed, salt, tenants, users, start: from }), types)
         const record = (index: number) => feed(repeats(seed, index, duplicates) ?? index)
         const allowance = rate === undefined ? undefined : pace(rate, context.clock)
         while (next < count && !signal.aborted) {

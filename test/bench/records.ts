@@ -5,9 +5,9 @@ import generate from '../../plugins/inputs/generate.ts'
 import { quietLog } from '../kit/in-process.ts'
 
 /** Blocks of whole lines. */
-export async function* recordLines(count: number): AsyncGenerator<Buffer> {
+export async function* recordLines(count: number, seed = 1): AsyncGenerator<Buffer> {
   const defaults = Object.entries(generate.options).flatMap(([name, { default: value }]) => (value === undefined ? [] : [[name, value]]))
-  const input: Input = generate.create({ ...Object.fromEntries(defaults), count }, { id: 'generate', folder: '/' } as Site)
+  const input: Input = generate.create({ ...Object.fromEntries(defaults), count, seed }, { id: 'generate', folder: '/' } as Site)
   await input.open?.({ id: 'generate', log: quietLog, clock: systemClock } as Context)
   const none: Positions = { get: () => undefined, partitions: () => [] }
   for await (const { bytes, ends, count: records = ends.length } of input.read(none, new AbortController().signal)) {

@@ -1,11 +1,10 @@
 // Processes that are killed in the middle of their commits: what was acknowledged is there, and nothing is there by half.
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { openStore } from '../../core/state/store.ts'
-import { CHILD_ENV, hold, script } from '../fixtures/state/parts.ts'
+import { hold, run } from '../fixtures/state/parts.ts'
 
 const CHAINS = 4
 const KILLS = 5
@@ -20,14 +19,16 @@ function random(state: number): () => number {
 }
 
 /** Runs the committer, kills it a moment after its first acknowledgement, and gives what it had said until then. */
-async function killed(folder: string, afterMs: number): Promise<{ commit: number; letters: number[]; signal: unknown; pid: number }> {
-  const child = spawn(process.execPath, [script('committer.ts'), folder], { stdio: ['ignore', 'pipe', 'inherit'], env: CHILD_ENV })
+async function killed(
+  folder: string,
+  afterMs: number,
+): Promise<{ commit: number; letters: number[]; signal: unknown; pid: number }> {
+  const child = run('committer.ts', folder)
   let said = ''
-  let timer: NodeJS.Timeout | undefined
   child.stdout.setEncoding('utf8').on('data', text => {
     said += text
-    timer ??= setTimeout(() => child.kill('SIGKILL'), afterMs)
   })
+  child.stdout.once('data', () => setTimeout(() => child.kill('SIGKILL'), afterMs))
   const [, signal] = await once(child, 'close')
   const numbers = (what: string) => [...said.matchAll(new RegExp(`^${what} (\\d+)\n`, 'gm'))].map(([, n]) => Number(n))
   return { commit: Math.max(0, ...numbers('commit')), letters: numbers('letter'), signal, pid: child.pid ?? 0 }

@@ -166,7 +166,9 @@ t.test('a transaction that fails rejects all its callers, writes nothing of them
   const other = new DatabaseSync(join(folder, 'state.db'))
   other.exec(`CREATE TRIGGER refuse BEFORE INSERT ON rows WHEN new.key = 'secret key' BEGIN SELECT RAISE(ABORT, 'refused'); END`)
   other.exec('BEGIN IMMEDIATE')
-  const calls = ['a', 'b', 'secret key', 'c'].map(key => store.commit({ positions: [['p', 'in', key, 1]], rows: [['s', key, 1]] }))
+  const calls = ['a', 'b', 'secret key', 'c'].map(key =>
+    store.commit({ positions: [['p', 'in', key, 1]], rows: [['s', key, 1]] }),
+  )
   const failures = Promise.all(calls.map(failure))
   await store.letters.counts()
   other.exec('COMMIT')
@@ -233,7 +235,9 @@ t.test('reset forgets a pipeline, or one step of it, and nothing beside it', asy
       ],
     })
   const left = async () => {
-    const scopes = await Promise.all(['p', 'p/in', 'p/in2', 'p2/in', 'p-x/in'].map(async scope => [scope, (await store.list(scope, '')).length]))
+    const scopes = await Promise.all(
+      ['p', 'p/in', 'p/in2', 'p2/in', 'p-x/in'].map(async scope => [scope, (await store.list(scope, '')).length]),
+    )
     return { positions: (await store.allPositions()).map(([p, i]) => `${p} ${i}`), rows: Object.fromEntries(scopes) }
   }
   await fill()

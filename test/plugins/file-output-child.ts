@@ -1,6 +1,7 @@
 // Writes batches to a file until it is killed, and says on standard output which are confirmed: for the tests that kill it.
-//   node file-output-child.ts FOLDER loop|once [COMPRESSION]
-import { readFileSync, writeFileSync, writeSync } from 'node:fs'
+//   node file-output-child.ts FOLDER loop|few|once|room [COMPRESSION]
+// loop: for ever. few: two batches. once: up to the first fault. room: fills the disk, tries three times, removes FOLDER/ballast, and writes two more.
+import { readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import type { Json } from '../../core/plugin/json.ts'
@@ -25,15 +26,21 @@ const output = create(file, { path: 'a.ndjson', compression, ...(mode === 'loop'
 await output.open?.(context)
 for (const line of context.lines) writeSync(2, `${line}\n`)
 const start = Number(process.env['START'] ?? 0)
-for (let n = start; ; n += 100) {
+let faults = 0
+let left = mode === 'few' ? 2 : Number.POSITIVE_INFINITY
+for (let n = start; left > 0; ) {
+  const records = Array.from({ length: 100 }, (_, i) => ({ n: n + i, text: 'x'.repeat((n + i) % 500) }))
   try {
-    await deliver(
-      output,
-      Array.from({ length: 100 }, (_, i) => ({ n: n + i, text: 'x'.repeat((n + i) % 500) })),
-    )
+    await deliver(output, records)
+    n += 100
+    left--
+    writeSync(1, `confirmed ${n}\n`)
   } catch (error) {
     writeSync(2, `${(error as Error).message}\n`)
-    if (mode === 'once') break
+    if (mode !== 'room') break
+    if (++faults < 3) continue
+    rmSync(join(folder, 'ballast'))
+    left = 2
   }
-  writeSync(1, `${n + 100}\n`)
 }
+await output.close?.()

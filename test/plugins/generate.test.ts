@@ -169,11 +169,25 @@ t.test('records repeat each other only when that is asked for', async t => {
   t.ok(repeated > 240 && repeated < 360, `about a tenth: ${repeated}`)
 })
 
+t.test('records made with other options have other ids, of the same people', async t => {
+  const runs = await Promise.all(
+    [{ record_types: [15] }, { record_types: [50] }, { users: 501 }, {}].map(options => all({ count: 200, ...options })),
+  )
+  t.equal(new Set(runs.flat().map(record => record['Id'])).size, 800)
+  const boxes = new Map<unknown, unknown>()
+  for (const { UserId, MailboxOwnerUPN, MailboxGuid } of runs.flat()) {
+    if (UserId !== MailboxOwnerUPN || MailboxGuid === undefined) continue
+    if (boxes.has(UserId) && boxes.get(UserId) !== MailboxGuid) t.fail(`${UserId} has two mailboxes`)
+    boxes.set(UserId, MailboxGuid)
+  }
+  t.ok(boxes.size > 50)
+})
+
 t.test('record types are those asked for, in every tenant', async t => {
-  const found = await all({ count: 400, record_types: [15, 6, 294], tenants: 3, users: 5 })
+  const found = await all({ count: 2000, record_types: [15, 6, 294], tenants: 3, users: 5 })
   t.same([...new Set(found.map(record => record['RecordType']))].sort(), [15, 294, 6].sort())
   t.equal(new Set(found.map(record => record['OrganizationId'])).size, 3)
-  t.ok(found.filter(record => record['RecordType'] === 6).length > 200, 'in their usual proportions')
+  t.ok(found.filter(record => record['RecordType'] === 6).length > 1000, 'in their usual proportions')
 })
 
 t.test('records are whole, of the usual size, and of every type', async t => {

@@ -3,7 +3,14 @@ import type { FileHandle } from 'node:fs/promises'
 import { CHUNK_BYTES } from '../../../core/plugin/buffers.ts'
 import { isDamage, Leftover, type Piece } from '../../lib/bytes/damage.ts'
 import { type Compression, decompress, detectCompression } from '../../lib/bytes/decompress.ts'
-import { DETECT_BYTES, type Detected, detectEncoding, type Encoding, type Transcoder, utf16ToUtf8 } from '../../lib/bytes/encoding.ts'
+import {
+  DETECT_BYTES,
+  type Detected,
+  detectEncoding,
+  type Encoding,
+  type Transcoder,
+  utf16ToUtf8,
+} from '../../lib/bytes/encoding.ts'
 import type { ByteSource } from '../../lib/bytes/source.ts'
 import { HEAD_BYTES, matchesHead, type Position, print, TAIL_BYTES } from './position.ts'
 
@@ -83,11 +90,63 @@ export function startOf(form: Form): number {
   return form.encoding === 'utf-8' ? form.bom : 0
 }
 
-/** The content from its beginning. */
-export function openContent(source: ByteSource, form: Form, buffer: Buffer): Content {
+/** The content from its beginning, or `from` bytes behind it where that is one of the file's own bytes. */
+export function openContent(source: ByteSource, form: Form, buffer: Buffer, from = 0): Content {
   return form.compression === 'none'
-    ? plainContent(source, form, buffer, form.bom, Buffer.alloc(0))
+    ? plainContent(source, form, buffer, form.bom + from, Buffer.alloc(0))
     : compressedContent(source, form, form.compression)
+}
+
+/**
+ * How many zero bytes a plain file begins with: a writer that goes on where it was after its file was cut off leaves a hole before,
+ * which would make the first record unreadable.
+ */
+export async function leadingZeros(source: ByteSource, form: Form, buffer: Buffer): Promise<number> {
+  if (!isSeekable(form) || form.bom > 0) return 0
+  for (let at = 0; ; ) {
+    const got = await source.read(buffer, at)
+    const other = buffer.subarray(0, got).findIndex(byte => byte !== 0)
+    if (got === 0 || other >= 0) return at + Math.max(0, other)
+    at += got
+  }
+}
+
+/**
+ * The content from its end on: of a plain UTF-8 file from the last line's beginning when this has no newline yet, so that it comes
+ * whole. `first` are the first bytes of the text.
+ */
+export async function contentAtEnd(
+  source: ByteSource,
+  size: number,
+  form: Form,
+  buffer: Buffer,
+): Promise<{ content: Content; offset: number; first: Buffer }> {
+  if (isSeekable(form)) {
+    const first = await readFully(source, Math.min(size, CHUNK_BYTES), 0)
+    const offset = await lastLine(source, size, form.bom)
+    return { content: plainContent(source, form, buffer, offset, Buffer.alloc(0)), offset, first: first.subarray(form.bom) }
+  }
+  const content = openContent(source, form, buffer)
+  let first: Buffer | undefined
+  let offset = startOf(form)
+  for (;;) {
+    const piece = await content.next()
+    if (piece === undefined) return { content, offset, first: first ?? Buffer.alloc(0) }
+    if (isDamage(piece)) continue
+    first ??= Buffer.from(piece)
+    offset += piece.length
+  }
+}
+
+/** Where the line begins that the file's end stands in. */
+async function lastLine(source: ByteSource, size: number, start: number): Promise<number> {
+  for (let to = size; to > start; ) {
+    const from = Math.max(start, to - CHUNK_BYTES)
+    const newline = (await readFully(source, to - from, from)).lastIndexOf(10)
+    if (newline >= 0) return from + newline + 1
+    to = from
+  }
+  return start
 }
 
 /** The content from a stored position on. */
@@ -135,7 +194,10 @@ function matchesTail(tail: Uint8Array, position: Position): boolean {
 }
 
 /** Steps over so many bytes of text; undefined when there are not so many. */
-async function skip(content: Content, bytes: number): Promise<{ rest: Uint8Array | undefined; tail: Buffer; damages: number } | undefined> {
+async function skip(
+  content: Content,
+  bytes: number,
+): Promise<{ rest: Uint8Array | undefined; tail: Buffer; damages: number } | undefined> {
   let tail: Buffer = Buffer.alloc(0)
   let damages = 0
   for (let left = bytes; left > 0; ) {

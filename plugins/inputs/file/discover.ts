@@ -23,6 +23,8 @@ export interface Listing {
 }
 
 export interface Finder {
+  /** The paths without wildcards, absolute. */
+  readonly named: readonly string[]
   list(): Promise<Listing>
   /** True when a path, were it there, would be one of the files. */
   matches(path: string): boolean
@@ -37,7 +39,12 @@ interface Pattern {
 }
 
 /** Paths count from `folder`. An exclusion without a slash means names, else whole paths. */
-export function createFinder(folder: string, paths: readonly string[], exclude: readonly string[], order: 'name' | 'mtime'): Finder {
+export function createFinder(
+  folder: string,
+  paths: readonly string[],
+  exclude: readonly string[],
+  order: 'name' | 'mtime',
+): Finder {
   const patterns = paths.map(text => parse(folder, text))
 
   const excluded = (path: string): boolean =>
@@ -47,9 +54,13 @@ export function createFinder(folder: string, paths: readonly string[], exclude: 
     })
 
   return {
+    named: patterns.filter(({ wild }) => wild.length === 0).map(({ base }) => base),
+
     matches(path) {
       if (excluded(path)) return false
-      return patterns.some(({ base, wild }) => path === base || (wild.length > 0 && matchesGlob(relative(base, path), wild.join('/'))))
+      return patterns.some(
+        ({ base, wild }) => path === base || (wild.length > 0 && matchesGlob(relative(base, path), wild.join('/'))),
+      )
     },
 
     async list() {
@@ -114,7 +125,9 @@ async function walk({ base, wild }: Pattern, problems: Map<string, string>, fold
     for (const entry of entries) {
       const path = join(folder, entry.name)
       if (matchesGlob(relative(base, path), pattern)) found.push(path)
-      const below = anyDepth ? !entry.name.startsWith('.') : depth < wild.length - 1 && matchesGlob(entry.name, wild[depth] as string)
+      const below = anyDepth
+        ? !entry.name.startsWith('.')
+        : depth < wild.length - 1 && matchesGlob(entry.name, wild[depth] as string)
       // A link to a folder is followed where the pattern has a place for it, and not by **, which might never end.
       if (below && (entry.isDirectory() || (entry.isSymbolicLink() && !anyDepth))) await enter(path, depth + 1)
     }
@@ -135,11 +148,15 @@ async function look(path: string, named: boolean): Promise<Look> {
   }
   if (stats.isFile()) return foundAs(path, stats)
   if (!named) return { absent: path }
-  return { path, problem: stats.isDirectory() ? `it is a folder; write ${join(path, '*')} for the files in it` : 'it is no regular file' }
+  return {
+    path,
+    problem: stats.isDirectory() ? `it is a folder; write ${join(path, '*')} for the files in it` : 'it is no regular file',
+  }
 }
 
 export function foundAs(path: string, stats: BigIntStats): Found {
-  return { path, dev: String(stats.dev), ino: String(stats.ino), size: Number(stats.size), modified: String(stats.mtimeNs) }
+  const { dev, ino, size, mtimeNs, birthtimeNs } = stats
+  return { path, dev: String(dev), ino: String(ino), size: Number(size), modified: String(mtimeNs), born: String(birthtimeNs) }
 }
 
 /** An error's code in words. */

@@ -9,8 +9,8 @@ const MOST_FOLDERS = 1000
 export interface Hints {
   /** Watches these folders, and no others any more. */
   watch(folders: ReadonlySet<string>): void
-  /** Paths that something was said about since the last call. */
-  take(): ReadonlySet<string>
+  /** Paths that were written to since the last call, and whether any was made, renamed or removed. */
+  take(): { written: ReadonlySet<string>; renamed: boolean }
   /** Resolves after `ms`, at the next hint that passes the filter, or when `signal` aborts. */
   wait(ms: number, clock: Clock, signal: AbortSignal): Promise<void>
   close(): void
@@ -19,7 +19,8 @@ export interface Hints {
 /** `wanted` filters paths: a folder may see much that is no business of this input. */
 export function createHints(wanted: (path: string) => boolean): Hints {
   const watchers = new Map<string, FSWatcher>()
-  let changed = new Set<string>()
+  let written = new Set<string>()
+  let renamed = false
   let wake = () => {}
 
   const stop = (folder: string): void => {
@@ -29,10 +30,11 @@ export function createHints(wanted: (path: string) => boolean): Hints {
 
   const start = (folder: string): void => {
     try {
-      const watcher = watch(folder, { persistent: false }, (_, name) => {
+      const watcher = watch(folder, { persistent: false }, (event, name) => {
         const path = name === null ? folder : join(folder, name)
-        if (name !== null && !changed.has(path) && !wanted(path)) return
-        changed.add(path)
+        if (name !== null && !written.has(path) && !wanted(path)) return
+        written.add(path)
+        renamed ||= event === 'rename' || name === null
         wake()
       })
       watcher.on('error', () => stop(folder))
@@ -48,12 +50,13 @@ export function createHints(wanted: (path: string) => boolean): Hints {
       for (const folder of folders) if (!watchers.has(folder) && watchers.size < MOST_FOLDERS) start(folder)
     },
     take() {
-      const taken = changed
-      changed = new Set()
+      const taken = { written, renamed }
+      written = new Set()
+      renamed = false
       return taken
     },
     async wait(ms, clock, signal) {
-      if (changed.size > 0 || signal.aborted) return
+      if (written.size > 0 || signal.aborted) return
       await new Promise<void>(resolve => {
         const cancel = clock.after(ms, () => wake())
         const abort = () => wake()

@@ -1,10 +1,23 @@
 // What reading once and following share: the options, the counts, the troubles, and how a file is opened and recognised.
 import { type FileHandle, open } from 'node:fs/promises'
-import type { Context } from '../../../core/plugin/interfaces.ts'
-import { type Content, examine, type Form, type FormOptions, fileSource, isSeekable, openContent, resumeContent, startOf } from './content.ts'
+import { buffers } from '../../../core/plugin/buffers.ts'
+import type { Chunk, Context } from '../../../core/plugin/interfaces.ts'
+import {
+  type Content,
+  contentAtEnd,
+  examine,
+  type Form,
+  type FormOptions,
+  fileSource,
+  isSeekable,
+  leadingZeros,
+  openContent,
+  resumeContent,
+  startOf,
+} from './content.ts'
 import { type Finder, foundAs } from './discover.ts'
 import { type Found, type Known, matchesHead, type Position } from './position.ts'
-import { Reading } from './reading.ts'
+import { emptyChunk, Reading } from './reading.ts'
 
 export interface FileOptions extends FormOptions {
   readonly start_at: 'beginning' | 'end'
@@ -136,13 +149,35 @@ export async function startKnown(
   return { reading, content, rest }
 }
 
-/** Starts a content that is not known. */
-export function startNew({ context, buffer, known }: Job, { handle, file, form, head }: Opened, growing = false): Started {
+/** Starts a content that is not known, or with `atEnd` what will be written behind it. */
+export async function startNew(
+  { context, buffer, known }: Job,
+  { handle, file, form, head }: Opened,
+  growing = false,
+  atEnd = false,
+): Promise<Started> {
   const source = fileSource(handle, growing && form.compression === 'none' ? Number.POSITIVE_INFINITY : file.size)
   const { codec, maxEventBytes } = context
   const partition = known.newPartition(file, head)
-  const reading = new Reading({ partition, file, codec, maxEventBytes, head, offset: startOf(form) })
-  return { reading, content: openContent(source, form, buffer), rest: undefined }
+  const begin = { partition, file, codec, maxEventBytes, head }
+  if (atEnd) {
+    const { content, offset, first } = await contentAtEnd(source, file.size, form, buffer)
+    // A CSV's header stands in the first bytes.
+    const framer = codec.framer({ path: file.path }, { maxEventBytes })
+    for (const chunk of framer.push(first)) buffers.recycle(chunk.bytes)
+    return { reading: new Reading({ ...begin, offset, state: framer.state }), content, rest: undefined }
+  }
+  const zeros = await leadingZeros(source, form, buffer)
+  if (zeros > 0)
+    context.log.warn(
+      { path: file.path, bytes: zeros },
+      'the file begins with zero bytes, as truncating leaves them; they are left out',
+    )
+  return {
+    reading: new Reading({ ...begin, offset: startOf(form) + zeros }),
+    content: openContent(source, form, buffer, zeros),
+    rest: undefined,
+  }
 }
 
 /** A content is taken for the same in another file only when so much of it is. */
@@ -155,6 +190,35 @@ const SURE_BYTES = 512
 export function origins({ known }: Job, { head, file }: Opened): { partition: string; position: Position; related: boolean }[] {
   return known
     .beginningWith(head)
-    .map(([partition, position]) => ({ partition, position, related: file.path.startsWith(position.path) && file.path !== position.path }))
+    .map(([partition, position]) => ({
+      partition,
+      position,
+      related: file.path.startsWith(position.path) && file.path !== position.path,
+    }))
     .filter(({ position, related }) => related || (position.offset >= SURE_BYTES && position.head.length >= SURE_BYTES))
+}
+
+/** Notes that a known file is there; one that was thought to be gone is back. */
+export function* present({ known }: Job, partition: string): Generator<Chunk> {
+  known.present.add(partition)
+  const { gone, ...position } = known.get(partition)!
+  if (gone === undefined) return
+  known.set(partition, position)
+  yield emptyChunk(partition, { position })
+}
+
+/** Notes since when files are gone, and forgets those that have been for long enough: the state must not grow for ever. */
+export function* forget({ known, context, options }: Job): Generator<Chunk> {
+  const now = context.clock.now()
+  for (const [partition, position] of [...known.entries()]) {
+    if (known.present.has(partition)) continue
+    if (position.gone === undefined) {
+      const gone = { ...position, gone: now }
+      known.set(partition, gone)
+      yield emptyChunk(partition, { position: gone })
+    } else if (now - position.gone >= options.forget_after_ms) {
+      known.delete(partition)
+      yield emptyChunk(partition, { last: true })
+    }
+  }
 }

@@ -4,9 +4,19 @@ import type { Chunk } from '../../../core/plugin/interfaces.ts'
 import { isDamage } from '../../lib/bytes/damage.ts'
 import { ContentChanged } from './content.ts'
 import { explain, foundAs } from './discover.ts'
-import { type Job, looksLike, type Opened, openFile, origins, type Started, startKnown, startNew } from './job.ts'
+import {
+  forget,
+  type Job,
+  looksLike,
+  type Opened,
+  openFile,
+  origins,
+  present,
+  type Started,
+  startKnown,
+  startNew,
+} from './job.ts'
 import type { Found } from './position.ts'
-import { emptyChunk } from './reading.ts'
 
 /** Waits for a free file descriptor: first and longest. Milliseconds. */
 const BUSY_MIN_MS = 100
@@ -38,9 +48,8 @@ async function* readAll(job: Job, files: readonly Found[], signal: AbortSignal):
   for (const file of files) {
     const partition = known.unchanged(file)
     if (partition !== undefined) {
-      known.present.add(partition)
       tally.before++
-      if (known.get(partition)?.gone !== undefined) yield* back(job, partition)
+      yield* present(job, partition)
     } else if (file.size > 0) left.push(file)
     else tally.files++
   }
@@ -54,7 +63,10 @@ async function* readAll(job: Job, files: readonly Found[], signal: AbortSignal):
       yield* readFile(job, opened, signal)
     } catch (error) {
       const changed = error instanceof ContentChanged
-      job.troubles.set(file.path, changed ? 'it was cut off while it was read; what was not read by then is lost' : explain(errorCode(asError(error))))
+      job.troubles.set(
+        file.path,
+        changed ? 'it was cut off while it was read; what was not read by then is lost' : explain(errorCode(asError(error))),
+      )
     } finally {
       await opened.handle.close()
     }
@@ -136,32 +148,9 @@ async function start(job: Job, opened: Opened): Promise<Started> {
     const started = await startKnown(job, opened, partition, position)
     if (started) return started
   }
-  return startNew(job, opened)
+  return await startNew(job, opened)
 }
 
 async function stillGrows({ handle, file }: Opened): Promise<boolean> {
   return Number((await handle.stat({ bigint: true })).size) > file.size
-}
-
-/** Its file was thought to be gone, and is there again. */
-function* back({ known }: Job, partition: string): Generator<Chunk> {
-  const { gone: _, ...position } = known.get(partition)!
-  known.set(partition, position)
-  yield emptyChunk(partition, { position })
-}
-
-/** Notes since when files are gone, and forgets those that have been for long enough: the state must not grow for ever. */
-export function* forget({ known, context, options }: Job): Generator<Chunk> {
-  const now = context.clock.now()
-  for (const [partition, position] of [...known.entries()]) {
-    if (known.present.has(partition)) continue
-    if (position.gone === undefined) {
-      const gone = { ...position, gone: now }
-      known.set(partition, gone)
-      yield emptyChunk(partition, { position: gone })
-    } else if (now - position.gone >= options.forget_after_ms) {
-      known.delete(partition)
-      yield emptyChunk(partition, { last: true })
-    }
-  }
 }

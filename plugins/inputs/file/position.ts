@@ -20,6 +20,8 @@ export interface Found {
   readonly size: number
   /** Modification time, nanoseconds since 1970. */
   readonly modified: string
+  /** When it was made, nanoseconds since 1970: tells apart files that have the same inode one after the other. '0': not known. */
+  readonly born: string
 }
 
 /** Offsets and prints count in the text: decompressed, and UTF-8. */
@@ -27,7 +29,9 @@ export type Position = {
   readonly path: string
   /** A device's number may change when the machine starts anew: it decides nothing alone. */
   readonly dev: string
+  /** Empty: it lies in no file any more. */
   readonly ino: string
+  readonly born: string
   readonly head: Print
   /** Of the bytes before `offset`. */
   readonly tail: Print
@@ -59,9 +63,10 @@ export function partitionName(file: Found, head: Uint8Array): string {
 
 function isPosition(value: unknown): value is Position {
   if (!isObject(value)) return false
-  const { path, ino, head, tail, offset } = value
+  const { path, dev, ino, born, head, tail, offset } = value
   const isPrint = (p: unknown) => isObject(p) && typeof p['length'] === 'number' && typeof p['hash'] === 'string'
-  return typeof path === 'string' && typeof ino === 'string' && typeof offset === 'number' && isPrint(head) && isPrint(tail)
+  const isText = [path, dev, ino, born].every(text => typeof text === 'string')
+  return isText && typeof offset === 'number' && isPrint(head) && isPrint(tail)
 }
 
 /** All contents that are known, by partition, by inode and by how they begin. */
@@ -110,8 +115,10 @@ export class Known {
   }
 
   /** Contents that were last seen under this inode, those of the same device first. */
-  ofInode({ ino, dev }: Found): [string, Position][] {
-    const found = [...(this.#byInode.get(ino) ?? [])].map((partition): [string, Position] => [partition, this.#positions.get(partition)!])
+  ofInode({ ino, dev, born }: Found): [string, Position][] {
+    const found = [...(this.#byInode.get(ino) ?? [])]
+      .map((partition): [string, Position] => [partition, this.#positions.get(partition)!])
+      .filter(([, position]) => position.born === born || position.born === '0' || born === '0')
     return found.sort((a, b) => Number(b[1].dev === dev) - Number(a[1].dev === dev))
   }
 

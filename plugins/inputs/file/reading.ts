@@ -75,6 +75,11 @@ export class Reading {
     return this.#at
   }
 
+  /** Damages that were reported, in this run and before. */
+  get damages(): number {
+    return this.#damages
+  }
+
   /** Bytes that were pushed and are no whole record yet. */
   get pending(): number {
     return this.#at - this.#base - this.#framer.consumed
@@ -86,13 +91,14 @@ export class Reading {
   }
 
   position(more: Pick<Position, 'seen' | 'gone'> = {}): Position {
-    const { path, dev, ino } = this.#file
+    const { path, dev, ino, born } = this.#file
     this.#headPrint ??= print(this.#head)
     const { state } = this.#framer
     return {
       path,
       dev,
       ino,
+      born,
       head: this.#headPrint,
       tail: this.#tail,
       offset: this.#base + this.#framer.consumed,
@@ -125,9 +131,12 @@ export class Reading {
   *damage({ reason, offset, length, bytes, sha256, gap, truncated }: Damage): Generator<Chunk> {
     if (this.#reported > 0) {
       this.#reported--
-      if (!gap) return
+      return
     }
-    if (gap) yield* this.#end()
+    if (gap) {
+      yield* this.#end()
+      if (this.#held) this.#held = { ...this.#held, position: this.position() }
+    }
     this.#damages++
     const fault: Fault = {
       reason: `${this.#file.path}: ${reason}`,

@@ -77,7 +77,7 @@ export function csvFramer(meta: Readonly<JsonObject>, start: FramerStart | undef
   }
 
   const endRow = (view: Buffer, to: number): void => {
-    let from = row
+    const from = row
     if (long || to - from > max) {
       const piece = long ?? new FaultPiece(carry.offset + from, max)
       piece.add(view.subarray(long ? fed : from, to))
@@ -86,12 +86,22 @@ export function csvFramer(meta: Readonly<JsonObject>, start: FramerStart | undef
       if (first) learn(shape.columns ?? [], shape.delimiter ?? ',', scanner.at)
       return
     }
-    if (first && hasBom(view, from, to)) from += 3
     const end = to > from && view[to - 1] === RETURN ? to - 1 : to
     if (end > from && !(first && readFirst(view, from, end))) cuts.add(from, end)
   }
 
+  /** A byte order mark at the stream's beginning belongs to no row; false while it may be one that is not all there. */
+  const passBom = (view: Buffer, last: boolean): boolean => {
+    if (carry.offset > 0 || scanner.at > 0 || view[0] !== 0xef) return true
+    if (hasBom(view, 0, view.length)) {
+      row = 3
+      scanner.restart(row)
+    }
+    return last || view.length >= 3
+  }
+
   const cutRows = (view: Buffer, last: boolean): void => {
+    if (!passBom(view, last)) return
     for (let end = scanner.next(view, row, before, last); end >= 0; end = scanner.next(view, row, before, last)) {
       endRow(view, end)
       row = end + 1

@@ -1,5 +1,5 @@
 // Finds where a JSON value ends, in bytes that come piece by piece.
-import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, NEWLINE, OPEN_BRACE, OPEN_BRACKET, QUOTE, SPACE } from './bytes.ts'
+import { BACKSLASH, CLOSE_BRACE, COLON, COMMA, NEWLINE, OPEN_BRACE, OPEN_BRACKET, QUOTE, SPACE } from './bytes.ts'
 
 /** Brackets nested deeper are counted, not compared: what nests deeper than this is no record (see json-record.ts). */
 const COMPARED_DEPTH = 64

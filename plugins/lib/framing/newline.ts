@@ -37,7 +37,8 @@ export function newlineFramer(meta: Readonly<JsonObject>, start: FramerStart | u
   }
 
   const endLong = (): void => {
-    if (long) cuts.faults.push(tooLong(long, max))
+    if (!long) return
+    cuts.faults.push(tooLong(long, max))
     long = undefined
     first = false
   }

@@ -1,7 +1,8 @@
 // The open files of one output: at most so many, the least recently used closed first, each opened anew when others moved it.
+import { dirname } from 'node:path'
 import { asError, errorCode, RetryableError } from '../../../core/plugin/errors.ts'
 import type { Context } from '../../../core/plugin/interfaces.ts'
-import type { Disk, Handle, Stats } from './disk.ts'
+import { type Disk, type Handle, type Stats, syncFolder } from './disk.ts'
 import type { Compression } from './members.ts'
 import type { Mending } from './mending.ts'
 import type { OpenFile } from './open-file.ts'
@@ -33,7 +34,7 @@ export class Descriptors {
   readonly #open = new Map<string, OpenFile>()
   /** Other paths of open files (hard links, names that differ in case only where the file system does not care). */
   readonly #aliases = new Map<string, string>()
-  /** A file is open that the store does not know of. */
+  /** The store does not know which files are open now. */
   #unrecorded = false
 
   constructor(settings: FileSettings, context: Context, disk: Disk, mending: Mending) {
@@ -82,7 +83,8 @@ export class Descriptors {
       await handle.close()
       if (again) throw new RetryableError(`file: ${path} holds something that cannot be appended to; name another path`)
       const { clock, log } = this.#context
-      const kept = await setAside(this.#disk, real, clock.now(), this.#settings.fsync)
+      const kept = await setAside(this.#disk, real, clock.now())
+      if (this.#settings.fsync) await syncFolder(this.#disk, dirname(real))
       log.warn(
         { path, kept },
         'file: what was there cannot be appended to (another compression, or damaged); it has another name now',
@@ -94,6 +96,7 @@ export class Descriptors {
   async close(file: OpenFile, whole = true): Promise<void> {
     if (this.#open.get(file.path) !== file) return
     this.#open.delete(file.path)
+    this.#unrecorded = true
     this.#aliases.clear()
     writers.delete(`${file.dev}:${file.ino}`)
     if (whole) this.#mending.closed(file.real, file.ino, file.size)

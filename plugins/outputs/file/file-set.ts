@@ -1,8 +1,9 @@
 // Writes batches to files, rotates them, and leaves every file as it was when a batch fails.
+import { dirname } from 'node:path'
 import { asError, errorCode } from '../../../core/plugin/errors.ts'
 import type { Context, Item } from '../../../core/plugin/interfaces.ts'
 import { Descriptors, type FileSettings } from './descriptors.ts'
-import { type Disk, hopeless, makeFolder, retryable } from './disk.ts'
+import { type Disk, hopeless, makeFolder, retryable, syncFolder } from './disk.ts'
 import { compress } from './members.ts'
 import { Mending } from './mending.ts'
 import { appendAll, confirm, type OpenFile } from './open-file.ts'
@@ -65,6 +66,7 @@ export class FileSet {
     return this.#alone(async () => {
       const marks: Mark[] = []
       try {
+        await this.#mending.settle()
         await this.#files.closeIdle()
         let bytes = 0
         const { maxOpen } = this.#settings
@@ -171,8 +173,9 @@ export class FileSet {
       const there = await this.#disk.lstat(file.real).catch(unlessMissing)
       // Another program has moved it already.
       if (there?.ino !== file.ino) return
-      const to = await setAside(this.#disk, file.real, clock.now(), fsync)
+      const to = await setAside(this.#disk, file.real, clock.now())
       for (const mark of marks) if (mark.file === file) mark.real = to
+      if (fsync) await syncFolder(this.#disk, dirname(to))
       log.debug({ path: file.path, to }, 'file: rotated')
     } catch (error) {
       throw retryable(error, 'rotating', file.path)

@@ -2,7 +2,7 @@
 import { asError, errorCode } from '../../../core/plugin/errors.ts'
 import type { Context } from '../../../core/plugin/interfaces.ts'
 import type { Json } from '../../../core/plugin/json.ts'
-import { APPEND, type Disk, type Handle } from './disk.ts'
+import { APPEND, type Disk, type Handle, retryable } from './disk.ts'
 import { type Compression, wholeMembers } from './members.ts'
 import { endsLine, isPacked, wholeLength } from './tail.ts'
 
@@ -58,7 +58,7 @@ export class Mending {
     if (!Array.isArray(row)) return
     for (const [real, ino, base, compression] of row as [string, string, number, Compression][]) {
       this.#torn.set(real, { ino, base, compression })
-      await this.#mend(real)
+      await this.#tryToMend(real)
     }
     this.#recorded = true
     await this.record([])
@@ -86,7 +86,22 @@ export class Mending {
     const owed = earlier?.ino === ino ? earlier.write : undefined
     const write = { before: Math.min(before, owed?.before ?? before), after: Math.max(after, owed?.after ?? after) }
     this.#torn.set(file.real, { ino, base: file.base, compression: this.#compression, write })
-    await this.#mend(file.real)
+    await this.#tryToMend(file.real)
+  }
+
+  /** Mends what an earlier try of a batch could not; throws while it cannot: else the batch would be there twice. */
+  async settle(): Promise<void> {
+    for (const [real, { write }] of this.#torn) if (write) await this.#mend(real)
+  }
+
+  async #tryToMend(real: string): Promise<void> {
+    await this.#mend(real).catch(error => {
+      const why = asError(error).message
+      this.#context.log.warn(
+        { path: real, error: why },
+        'file: its end cannot be mended now; it is tried again before the next write',
+      )
+    })
   }
 
   async #mend(real: string): Promise<void> {
@@ -95,13 +110,8 @@ export class Mending {
       handle = await this.#disk.open(real, APPEND)
       await this.#cut(handle, real)
     } catch (error) {
-      const cause = asError(error)
-      if (errorCode(cause) === 'ENOENT') this.#torn.delete(real)
-      else
-        this.#context.log.warn(
-          { path: real, error: cause.message },
-          'file: its end cannot be mended now; it is tried again before the next write',
-        )
+      if (errorCode(asError(error)) !== 'ENOENT') throw retryable(error, 'mending', real)
+      this.#torn.delete(real)
     } finally {
       await handle?.close().catch(() => undefined)
     }

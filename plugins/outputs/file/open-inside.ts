@@ -76,15 +76,22 @@ async function openOrCreate(on: Disk, real: string, folder: string, { mode, fsyn
     } catch (error) {
       if (errorCode(asError(error)) !== 'ENOENT') throw error
     }
+    let handle: Handle
     try {
-      const handle = await on.open(real, CREATE, mode)
+      handle = await on.open(real, CREATE, mode)
+    } catch (error) {
+      // Somebody else made it in between.
+      if (errorCode(asError(error)) === 'EEXIST' && tries < 3) continue
+      throw error
+    }
+    try {
       // The process's umask must not narrow what was configured.
       await handle.chmod(mode)
       if (fsync) await syncFolder(on, folder)
       return handle
     } catch (error) {
-      // Somebody else made or removed it in between.
-      if (errorCode(asError(error)) !== 'EEXIST' || tries === 3) throw error
+      await handle.close()
+      throw error
     }
   }
 }

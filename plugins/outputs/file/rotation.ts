@@ -1,7 +1,7 @@
 // When a file is set aside, and the name it gets then.
 import { basename, dirname, join } from 'node:path'
 import { asError, errorCode } from '../../../core/plugin/errors.ts'
-import { type Disk, syncFolder } from './disk.ts'
+import type { Disk } from './disk.ts'
 
 /** Bytes that `asideName` adds to a name. */
 export const ASIDE_BYTES = '.20260501T101530Z-0001'.length
@@ -23,8 +23,8 @@ export function asideName(path: string, time: number, number: number): string {
   return join(dirname(path), `${stem}.${stamp}-${String(number).padStart(4, '0')}${endings}`)
 }
 
-/** Renames a file to the first free name of that kind; resolves to it. */
-export async function setAside(on: Disk, path: string, time: number, sync: boolean): Promise<string> {
+/** Renames a file to the first free name of that kind; resolves to it. The folder is yet to be synced. */
+export async function setAside(on: Disk, path: string, time: number): Promise<string> {
   for (let number = 1; ; number++) {
     const to = asideName(path, time, number)
     const free = await on.lstat(to).then(
@@ -36,7 +36,6 @@ export async function setAside(on: Disk, path: string, time: number, sync: boole
     )
     if (!free) continue
     await on.rename(path, to)
-    if (sync) await syncFolder(on, dirname(path))
     return to
   }
 }

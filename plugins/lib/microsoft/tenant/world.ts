@@ -5,7 +5,7 @@ import type { Device, User } from './people.ts'
 import { makeTenant, type Tenant } from './tenant.ts'
 import { type Timeline, timeline } from './timeline.ts'
 
-/** One moment of one person. Its values depend on the world's seed, the stream and the index alone. */
+/** One moment of one person. Its values depend on the world's seed and salt, the stream and the index alone. */
 export interface Scene {
   /** The audit record's id: a GUID. */
   readonly id: string
@@ -24,6 +24,8 @@ export interface Scene {
 export interface WorldOptions {
   /** Whole number, 0 to 2^32 - 1. */
   readonly seed: number
+  /** Other salts give other records of the same tenants and people. A whole number like the seed; default 0. */
+  readonly salt?: number
   readonly tenants: number
   /** Users in each tenant. */
   readonly users: number
@@ -41,14 +43,14 @@ export interface World {
 /** How late a record is written at most, so that records are nearly, but not quite, in the order of their times. */
 const DISORDER_MS = 120_000
 
-export function makeWorld({ seed, tenants: count, users, start }: WorldOptions): World {
+export function makeWorld({ seed, salt = 0, tenants: count, users, start }: WorldOptions): World {
   const tenants = Array.from({ length: count }, (_, number) => makeTenant(seed, number, users))
   const times = timeline(start, users * count)
   return {
     tenants,
     timeline: times,
     scene(stream, index, given) {
-      const draw = new Draw(seed, stream, index)
+      const draw = new Draw(seed ^ salt, stream, index)
       const id = draw.guid()
       const time = times.at(index) + draw.below(DISORDER_MS)
       const tenant = given?.tenant ?? (tenants[draw.below(count)] as Tenant)

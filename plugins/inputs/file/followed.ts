@@ -1,0 +1,243 @@
+// What is being followed, and the look around that finds files again under new names and begins to read those that are new.
+import { stat } from 'node:fs/promises'
+import { asError, errorCode } from '../../../core/plugin/errors.ts'
+import type { Chunk } from '../../../core/plugin/interfaces.ts'
+import { explain, type Listing } from './discover.ts'
+import { forget, type Job, type Opened, openFile, origins, present, type Started, startKnown, startNew } from './job.ts'
+import type { Found } from './position.ts'
+import { emptyChunk, type Reading } from './reading.ts'
+import { ageOf, asItIs, close, isQuiet, type Tail, turn } from './tail.ts'
+
+/** More than these are not kept open; those that have not grown for longest are closed, and opened again when they grow. */
+const MOST_OPEN = 512
+/** A compressed file is read when it has been left alone for so long: before, it is still being made. Milliseconds. */
+const COMPRESSED_QUIET_MS = 2000
+/** A compressed file that ends too early is not decoded again before it changed, or this has passed. Milliseconds. */
+const UNFINISHED_MS = 60_000
+
+/** Something about a file of this size that counts until then (on the clock that never jumps). */
+interface Note {
+  readonly size: number
+  readonly until: number
+}
+
+export class Followed {
+  readonly #job: Job
+  /** Open files by device and inode. */
+  readonly tails = new Map<string, Tail>()
+  /** Contents that were cut off, by partition: their last, unfinished record waits for a copy that has all of it. */
+  readonly cutOff = new Map<string, { readonly reading: Reading; readonly since: number }>()
+  /** By path: copies of files that are still there. Which of the two goes on is not decided yet. */
+  readonly #copies = new Map<string, Note>()
+  /** By path: compressed files that are still being written. */
+  readonly #unfinished = new Map<string, Note>()
+  /** Paths that could not be opened or read. */
+  readonly #failed = new Set<string>()
+  #first = true
+  /** Files that are there at the first look are read from their end on. */
+  readonly #fromEnd: boolean
+
+  constructor(job: Job, fromEnd: boolean) {
+    this.#job = job
+    this.#fromEnd = fromEnd
+  }
+
+  /** Takes over what is there now. */
+  async *look(listing: Listing): AsyncGenerator<Chunk> {
+    const { known, troubles } = this.#job
+    troubles.replace(listing.problems)
+    const paths = new Set(listing.files.map(({ path }) => path))
+    for (const notes of [this.#copies, this.#unfinished])
+      for (const path of notes.keys()) if (!paths.has(path)) notes.delete(path)
+    for (const path of this.#failed) if (!paths.has(path)) this.#recovered(path)
+    const toOpen = yield* this.#recognise(listing.files)
+    for (const file of toOpen) yield* this.#begin(file)
+    this.#first = false
+    for (const { reading } of this.tails.values()) known.present.add(reading.partition)
+    for (const partition of this.cutOff.keys()) known.present.add(partition)
+    if (troubles.size === 0) yield* forget(this.#job)
+  }
+
+  /** Closes a file; its content goes on from where it stands now when it is begun again. */
+  async drop(tail: Tail): Promise<void> {
+    const { reading, opened } = tail
+    this.tails.delete(keyOf(opened.file))
+    this.#job.known.set(reading.partition, reading.position())
+    await close(tail)
+  }
+
+  /** Closes a file that has not grown for long, unless it has grown just now. */
+  async *rest(tail: Tail): AsyncGenerator<Chunk> {
+    const { reading } = tail
+    const { size, modified } = await asItIs(tail)
+    if ((yield* turn(this.#job, tail)) !== 'end' || reading.pending > 0) return
+    await this.drop(tail)
+    const position = reading.position({ seen: { size, modified } })
+    this.#job.known.set(reading.partition, position)
+    yield emptyChunk(reading.partition, { position })
+  }
+
+  /** A compressed file that ended too early is left alone until it changes. */
+  putOff({ opened: { file } }: Tail): void {
+    this.#unfinished.set(file.path, { size: file.size, until: this.#job.context.clock.monotonic() + UNFINISHED_MS })
+  }
+
+  failed(path: string, code?: string): void {
+    this.#failed.add(path)
+    if (code !== undefined) this.#job.troubles.set(path, explain(code))
+  }
+
+  #recovered(path: string): void {
+    this.#failed.delete(path)
+    this.#job.troubles.clear(path)
+  }
+
+  /** Finds open files again; gives those to open, the ones that may be known first: only then can a copy be told from an original. */
+  async *#recognise(files: readonly Found[]): AsyncGenerator<Chunk, Found[]> {
+    const { known, context, tally } = this.#job
+    for (const { reading } of this.tails.values()) known.set(reading.partition, reading.position())
+    known.present.clear()
+    const there = new Set<Tail>()
+    const familiar: Found[] = []
+    const strange: Found[] = []
+    for (const file of files) {
+      const tail = this.tails.get(keyOf(file))
+      if (tail) {
+        there.add(tail)
+        this.#isThere(tail, file)
+        continue
+      }
+      const partition = known.unchanged(file)
+      if (partition !== undefined) {
+        if (this.#first) tally.before++
+        yield* present(this.#job, partition)
+      } else if (file.size > 0) (known.ofInode(file).length > 0 ? familiar : strange).push(file)
+    }
+    for (const tail of this.tails.values()) {
+      if (there.has(tail) || tail.away || (await this.#isStillThere(tail))) continue
+      context.log.info({ path: tail.reading.file.path }, 'a followed file was renamed or removed; it is read to its end')
+      tail.away = true
+      tail.leaving = context.clock.monotonic()
+      tail.dirty = true
+    }
+    return [...familiar, ...strange]
+  }
+
+  #isThere(tail: Tail, file: Found): void {
+    const { known, context } = this.#job
+    const { reading } = tail
+    known.present.add(reading.partition)
+    tail.away = false
+    tail.dirty = true
+    if (reading.file.path === file.path) return
+    context.log.info({ from: reading.file.path, to: file.path }, 'a followed file was renamed')
+    reading.moved(file)
+    tail.leaving = context.clock.monotonic()
+  }
+
+  /** A look around may miss what it could not read just now. */
+  async #isStillThere({ reading, opened }: Tail): Promise<boolean> {
+    const { path } = reading.file
+    if (!this.#job.finder.matches(path)) return false
+    try {
+      const { ino, dev } = await stat(path, { bigint: true })
+      return String(ino) === opened.file.ino && String(dev) === opened.file.dev
+    } catch (error) {
+      const code = errorCode(asError(error))
+      return code !== 'ENOENT' && code !== 'ENOTDIR'
+    }
+  }
+
+  async *#begin(file: Found): AsyncGenerator<Chunk> {
+    const { known, context } = this.#job
+    const { clock } = context
+    const note = this.#unfinished.get(file.path)
+    if (note?.size === file.size && clock.monotonic() < note.until) return
+    if (this.tails.size >= MOST_OPEN && !(yield* this.#closeOne())) return
+    let opened: Opened
+    let started: Started | undefined
+    try {
+      opened = await openFile(this.#job, file.path)
+      try {
+        started = await this.#start(opened)
+      } finally {
+        if (!started) await opened.handle.close()
+      }
+    } catch (error) {
+      const code = errorCode(asError(error))
+      if (code === 'EMFILE' || code === 'ENFILE') yield* this.#closeOne()
+      if (code !== 'ENOENT') this.failed(file.path, code)
+      return
+    }
+    if (this.#failed.has(file.path)) this.#recovered(file.path)
+    if (!started) return
+    const { reading } = started
+    const { partition } = reading
+    this.#copies.delete(file.path)
+    this.#unfinished.delete(file.path)
+    this.cutOff.delete(partition)
+    for (const tail of this.tails.values()) if (tail.reading.partition === partition) await this.drop(tail)
+    known.set(partition, reading.position())
+    known.present.add(partition)
+    this.tails.set(keyOf(opened.file), {
+      ...started,
+      opened,
+      compressed: opened.form.compression !== 'none',
+      dirty: true,
+      away: false,
+      leaving: undefined,
+      polled: clock.monotonic(),
+      grown: clock.monotonic() - ageOf(opened.file, clock),
+    })
+    if (this.#first && this.#fromEnd) yield emptyChunk(partition, { position: reading.position() })
+  }
+
+  /** Undefined while the file is still being made, or may be a copy that is. */
+  async #start(opened: Opened): Promise<Started | undefined> {
+    const { known, tally, context } = this.#job
+    const { file, form } = opened
+    const fromEnd = this.#first && this.#fromEnd
+    if (form.compression !== 'none' && !fromEnd && ageOf(file, context.clock) < COMPRESSED_QUIET_MS) return undefined
+    for (const [partition, position] of known.ofInode(file)) {
+      const started = await startKnown(this.#job, opened, partition, position, true)
+      if (started) return started
+      known.present.delete(partition)
+    }
+    for (const { partition, position, related } of origins(this.#job, opened)) {
+      if (known.present.has(partition)) {
+        if (related && this.#isInTheMaking(file)) return undefined
+        continue
+      }
+      const started = await startKnown(this.#job, opened, partition, position, true)
+      if (!started) continue
+      const { path, offset } = position
+      context.log.info({ path: file.path, from: path, offset }, 'this file holds what was read before; reading goes on in it')
+      return started
+    }
+    tally.files++
+    return await startNew(this.#job, opened, true, fromEnd)
+  }
+
+  /** A copy is made before its original is cut off or removed. One that stays beside it unchanged is a file of its own. */
+  #isInTheMaking({ path, size }: Found): boolean {
+    const { context, options } = this.#job
+    const now = context.clock.monotonic()
+    const copy = this.#copies.get(path)
+    if (copy?.size === size) return now < copy.until
+    this.#copies.set(path, { size, until: now + options.rotate_wait_ms })
+    return true
+  }
+
+  /** Closes the file that has not grown for longest; false when all have something left. */
+  async *#closeOne(): AsyncGenerator<Chunk, boolean> {
+    let idlest: Tail | undefined
+    for (const tail of this.tails.values()) if (isQuiet(tail) && (!idlest || tail.grown < idlest.grown)) idlest = tail
+    if (!idlest) return false
+    yield* this.rest(idlest)
+    return true
+  }
+}
+
+function keyOf({ dev, ino }: Found): string {
+  return `${dev}:${ino}`
+}
