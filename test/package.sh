@@ -13,5 +13,5 @@ export PATH="$node:$PATH"
 cd "$place"
 npm install --silent --no-audit --no-fund --ignore-scripts ./penstock-*.tgz
 ./node_modules/.bin/penstock run node_modules/penstock/pipelines/quickstart.yaml
-test -s out/audit.ndjson || { echo "the package's quick start wrote no out/audit.ndjson"; exit 1; }
+test -s out/quickstart.ndjson || { echo "the package's quick start wrote no out/quickstart.ndjson"; exit 1; }
 echo "ok      the package, installed from its tarball, ran the quick start"

@@ -7,7 +7,10 @@ export function fits(value: unknown, schema: OptionSchema): boolean {
   const { type, enum: values } = schema
   if (type !== undefined && !(typeof type === 'string' ? [type] : type).some(one => isOf(value, one))) return false
   if (values && !values.includes(value as string)) return false
-  if (typeof value === 'number') return value >= (schema.minimum ?? -Infinity) && value <= (schema.maximum ?? Infinity)
+  if (Number.isFinite(value)) {
+    const { minimum, maximum } = schema
+    return (value as number) >= (minimum ?? -Infinity) && (value as number) <= (maximum ?? Infinity)
+  }
   if (typeof value === 'string') {
     const { minLength = 0, pattern } = schema
     // JSON Schema counts code points.

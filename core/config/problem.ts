@@ -54,7 +54,8 @@ const MOST = 200
 const WINDOW = 110
 const SECRET_NAME =
   /pass(?:word|wd|phrase)|secret|token|credential|(?:api|access|private|account|shared)[_-]?key|connection[_-]?string/i
-const SECRET_IN_LINE = new RegExp(`([\\w.-]*(?:${SECRET_NAME.source})[\\w.-]*["']?\\s*:\\s+)("[^"]*"?|'[^']*'?|[^,}\\]#]+)`, 'gi')
+const SECRET_KEY = new RegExp(`[\\w.-]*(?:${SECRET_NAME.source})[\\w.-]*["']?\\s*:`, 'i')
+const NEXT_KEY = /^[ \t]*(?:-\s|["']?[\w.-]+["']?\s*:(?:\s|$))/
 
 /** True for a key that is likely to hold a secret: all there is to go by where no schema says so. */
 export function looksSecret(key: string): boolean {
@@ -70,7 +71,7 @@ export class Report {
   readonly #warnings: { place: Place; message: string }[] = []
   readonly #hidden: Place[] = []
   readonly #secrets = new Set<string>()
-  readonly #looks = new Map<number, Place[]>()
+  #looks: Place[] | undefined
   #structured = false
 
   /** `file` is the name as the user gave it; `text` its content. */
@@ -163,7 +164,7 @@ export class Report {
     const end = (this.#lines[line] ?? this.text.length + 1) - 1
     const first = Math.max(begin, place.start - WINDOW)
     const last = Math.min(end, place.start + 2 * WINDOW)
-    const hidden = [...this.#hidden, ...(this.#structured ? [] : this.#secretLooking(begin, end))].filter(
+    const hidden = [...this.#hidden, ...(this.#structured ? [] : this.#secretLooking())].filter(
       one => one.start < last && one.end > first,
     )
     let text = ''
@@ -185,16 +186,25 @@ export class Report {
     return { source: { text: cut, caret: caret - from, width } }
   }
 
-  /** Values on a line that look like secrets by their key. */
-  #secretLooking(begin: number, end: number): Place[] {
-    let places = this.#looks.get(begin)
-    if (!places) {
-      places = [...this.text.slice(begin, end).matchAll(SECRET_IN_LINE)].map(({ index, 0: whole, 1: key = '' }) => ({
-        start: begin + index + key.length,
-        end: begin + index + whole.length,
-      }))
-      this.#looks.set(begin, places)
+  /**
+   * What looks like a secret by the key before it, in a file that is no YAML: nobody knows where such a value ends there, so all of
+   * its line is hidden, and all lines below it up to the next key that is not indented further.
+   */
+  #secretLooking(): Place[] {
+    if (this.#looks) return this.#looks
+    const places: Place[] = []
+    let open: { start: number; column: number } | undefined
+    for (const [index, begin] of this.#lines.entries()) {
+      const line = this.text.slice(begin, this.#lines[index + 1] ?? this.text.length)
+      if (open && NEXT_KEY.test(line) && line.search(/\S/) <= open.column) {
+        places.push({ start: open.start, end: begin - 1 })
+        open = undefined
+      }
+      const found = open ? null : SECRET_KEY.exec(line)
+      if (found) open = { start: begin + found.index + found[0].length + 1, column: found.index }
     }
+    if (open) places.push({ start: open.start, end: this.text.length })
+    this.#looks = places
     return places
   }
 }

@@ -14,7 +14,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from 'yaml'
-import { looksSecret, type Report } from './problem.ts'
+import type { Report } from './problem.ts'
 import { didYouMean } from './suggest.ts'
 import type { Entry, Place, ScalarTree, Tree } from './tree.ts'
 
@@ -56,10 +56,7 @@ export function parseYaml(report: Report): Tree | undefined {
       : undefined
     report.error(quote === undefined ? at(error.pos[0], text, error.pos[1]) : at(quote, text), sentence(error, text))
   }
-  if (errors.size > 0 || second) {
-    hideSecrets(document.contents as ParsedNode | null, report)
-    return undefined
-  }
+  if (errors.size > 0 || second) return undefined
   for (const { pos } of document.warnings)
     report.error(at(pos[0], text, pos[1]), 'tags have no meaning here; write the value without it')
   if (!document.contents) {
@@ -196,16 +193,6 @@ function openQuote(node: ParsedNode | null, end: number): number | undefined {
     if (found !== undefined) return found
   }
   return undefined
-}
-
-/** What a broken file seems to hold of secrets: no schema is asked about it. */
-function hideSecrets(node: ParsedNode | null, report: Report): void {
-  if (isSeq(node)) for (const item of node.items) hideSecrets(item as ParsedNode, report)
-  if (!isMap(node)) return
-  for (const { key, value } of node.items as { key: unknown; value: ParsedNode | null }[]) {
-    if (value && isScalar(key) && looksSecret(String(key.value))) report.hide({ start: value.range[0], end: value.range[1] })
-    else hideSecrets(value, report)
-  }
 }
 
 function isMergeKey(key: Scalar): boolean {

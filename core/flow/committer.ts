@@ -41,15 +41,21 @@ export class Committer {
   add(chunks: readonly TrackedChunk[]): void {
     if (chunks.length === 0) return
     this.#pending.push(...chunks)
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined
-    })
+    this.#wake()
   }
 
   /** Resolves when everything that was added is stored. */
   async flush(): Promise<void> {
     this.#stopped = true
     while (this.#running) await this.#running
+  }
+
+  #wake(): void {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+      // What was added after the last look, and before this.
+      if (this.#pending.length > 0) this.#wake()
+    })
   }
 
   async #run(): Promise<void> {

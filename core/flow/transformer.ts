@@ -123,7 +123,10 @@ export async function workerTransformer(count: number, spec: TransformSpec, tabl
   const send = (thread: Thread, { seq, job, copy }: Running) => {
     const { returned } = thread
     thread.returned = []
-    thread.worker.postMessage({ type: 'job', seq, job: copy ? { ...job, bytes: copy } : job, returned } satisfies ToWorker)
+    const { bytes, ends, starts, count } = job
+    // A view would be posted with all the memory behind it.
+    const posted = { ...job, bytes: copy ?? bytes, ends: ends.slice(0, count), ...(starts && { starts: starts.slice(0, count) }) }
+    thread.worker.postMessage({ type: 'job', seq, job: posted, returned } satisfies ToWorker)
   }
 
   const started = Array.from({ length: count }, start)

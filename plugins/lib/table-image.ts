@@ -24,7 +24,7 @@ export interface TableImageBuilder {
   readonly rows: number
   /** Adds a row. Throws where `onDuplicate` is `error` and the key is there already. */
   add(key: string, row: JsonObject): void
-  /** The image; the builder must not be used after it. */
+  /** The image of the rows so far. */
   finish(): SharedArrayBuffer
 }
 

@@ -92,7 +92,11 @@ that reads it. Of a table's values the first ${DISTINCT.toLocaleString('en')} di
         }
       },
       summary: () =>
-        counters.map(({ title, top, counts, others }) => ({ title, rows: rowsOf([...counts.values()], top, others), bars: true })),
+        counters.map(({ title, top, counts, others }) => ({
+          title,
+          rows: rowsOf([...counts.values()], top, others),
+          bars: true,
+        })),
     }
   },
 })

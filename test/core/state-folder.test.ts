@@ -78,6 +78,13 @@ t.test('a second process is refused with the pid of the first, until that ends o
   await (await openStore(folder)).close()
 })
 
+t.test('a lock file that is none is named', async t => {
+  const folder = t.testdir({ 'lock.db': 'my notes '.repeat(100) })
+  const { code, message } = await failure(openStore(folder))
+  t.equal(code, 'PEN_STATE_DAMAGED')
+  t.match(message, `state: ${join(folder, 'lock.db')} is no lock of Penstock: delete it while no engine runs`)
+})
+
 t.test('what is no folder, or lies below a file, is refused', async t => {
   const folder = t.testdir({ file: 'text' })
   for (const path of [join(folder, 'file'), join(folder, 'file', 'below')]) {

@@ -81,7 +81,7 @@ export interface Run {
   readonly health: (readonly [status: string, why: string | undefined])[]
   readonly logs: string[]
   readonly clock: TestClock
-  /** Resolves when it is true, after any chunk; rejects when the input ends before. */
+  /** Resolves when it is true after a chunk, a log line or a change of health; rejects when the input ends before. */
   until(what: (run: Run) => boolean): Promise<void>
   /** Resolves when the input has ended by itself. */
   end(): Promise<void>
@@ -95,6 +95,8 @@ export interface RunOptions {
   readonly codec?: Codec
   readonly clock?: TestClock
   readonly maxEventBytes?: number
+  /** Called with each chunk before the next one is asked for. */
+  readonly onChunk?: (chunk: Chunk, index: number) => void | Promise<void>
 }
 
 /** The ndjson codec. */
@@ -102,24 +104,30 @@ export const lines = ndjson.create({ invalid_utf8: 'dead_letter' }, {} as never)
 
 /** Starts the input; settles each chunk as it comes. */
 export async function start(t: Test, folder: string, options: JsonObject, given: RunOptions = {}): Promise<Run> {
-  const { stored = new Map(), codec = lines, clock = testClock(), maxEventBytes = 1 << 20 } = given
+  const { stored = new Map(), codec = lines, clock = testClock(), maxEventBytes = 1 << 20, onChunk } = given
   const input = (plugin as PluginOf<'input'>).create(await completeOptions(plugin, options, folder), { id: 'in', folder } as never)
   const abort = new AbortController()
+  let check = () => {}
   const logs: string[] = []
-  const log = (fields: JsonObject, message: string) => void logs.push(`${message} ${JSON.stringify(fields)}`)
+  const log = (fields: JsonObject, message: string) => {
+    logs.push(`${message} ${JSON.stringify(fields)}`)
+    check()
+  }
   const health: (readonly [string, string | undefined])[] = []
   const context = {
     id: 'in',
     log: { debug: log, info: log, warn: log, error: log },
     metrics: { count() {}, gauge() {} },
     clock,
-    health: (status: string, why?: string) => void health.push([status, why]),
+    health(status: string, why?: string) {
+      health.push([status, why])
+      check()
+    },
     codec,
     maxEventBytes,
   } as unknown as Context
   await input.open?.(context)
 
-  let check = () => {}
   let over = false
   let failure: unknown
   const chunks: Chunk[] = []
@@ -134,6 +142,7 @@ export async function start(t: Test, folder: string, options: JsonObject, given:
         records.push(...recordsOf(chunk))
         faults.push(...(chunk.faults ?? []))
         settle(stored, chunk)
+        await onChunk?.(chunk, chunks.length - 1)
         check()
       }
     } catch (error) {

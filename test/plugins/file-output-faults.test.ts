@@ -295,11 +295,11 @@ t.test('nothing that others wrote is cut at a start', async t => {
   await fs.truncate(join(dir, 'torn'), 8)
   // In the place of the file there is another one now, with the same name.
   await fs.rm(path)
-  await fs.writeFile(join(dir, 'next'), 'unfinished')
+  await fs.writeFile(join(dir, 'next'), 'unfinished, and longer than the file before')
   await fs.rename(join(dir, 'next'), path)
   const { files } = faulty(dir, {}, context)
   await files.start(undefined)
-  t.same(await tree(dir), { a: 'unfinished', torn: '{"old"\n' })
+  t.same(await tree(dir), { a: 'unfinished, and longer than the file before', torn: '{"old"\n' })
   await files.close()
 })
 

@@ -13,7 +13,8 @@ export interface FakeContext extends Context {
   /** Every log line's level and message. */
   readonly lines: string[]
   readonly stored: Map<string, Json | Uint8Array>
-  readonly health: Context['health'] & { readonly changes: string[] }
+  /** Every change of the health. */
+  readonly changes: string[]
   /** Moves both clocks on and calls the timers that are due. */
   pass(ms: number): void
 }
@@ -46,7 +47,8 @@ export function fakeContext(
         for (const [key, value] of changed) value === null ? stored.delete(key) : stored.set(key, value)
       },
     },
-    health: Object.assign((status: string, why = '') => void changes.push(`${status} ${why}`.trim()), { changes }),
+    changes,
+    health: (status, why = '') => void changes.push(`${status} ${why}`.trim()),
     get codec(): never {
       throw new Error('outputs have none')
     },
@@ -124,12 +126,13 @@ export function unpacked(bytes: Buffer, compression: string): string {
   return compression === 'zstd' ? zstdDecompressSync(bytes).toString() : bytes.toString()
 }
 
-/** Every file below a folder by its path, links as `-> target`. */
-export async function tree(folder: string): Promise<Record<string, string>> {
+/** Every file below a folder by its path; links are not followed. */
+export async function tree(folder: string, below = ''): Promise<Record<string, string>> {
   const found: Record<string, string> = {}
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name)
-    if (entry.isFile()) found[path.slice(folder.length + 1)] = await readFile(path, 'utf8')
+  for (const entry of await readdir(join(folder, below), { withFileTypes: true })) {
+    const path = join(below, entry.name)
+    if (entry.isDirectory()) Object.assign(found, await tree(folder, path))
+    if (entry.isFile()) found[path] = await readFile(join(folder, path), 'utf8')
   }
   return found
 }

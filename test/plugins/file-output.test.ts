@@ -257,6 +257,12 @@ t.test('what logrotate does is noticed', async t => {
   await deliver(output, [{ n: 4 }])
   t.equal((await tree(dir))['a.ndjson'], ndjson([{ n: 4 }]), 'renamed and created')
 
+  await fs.rename(path, join(dir, 'a.3'))
+  await fs.writeFile(path, ndjson([{ n: 0 }]))
+  context.pass(1000)
+  await deliver(output, [{ n: 5 }])
+  t.equal((await tree(dir))['a.ndjson'], ndjson([{ n: 0 }, { n: 5 }]), 'another file of the same length')
+
   await fs.truncate(path)
   context.pass(1000)
   await deliver(output, [{ n: 5 }])

@@ -84,6 +84,16 @@ for (const recordSize of [24, 28, 32] as const) {
   }
 }
 
+for (const recordSize of [28, 32] as const) {
+  t.test(`records of ${recordSize} bits lead to what lies behind 16 MiB`, async t => {
+    const networks = { '2.0.0.0/8': { country_code: 'SE' }, '5.0.0.0/8': { country_code: 'NO' } }
+    const path = folderOf(t, { 'a.mmdb': mmdb(networks, { ipVersion: 4, recordSize, gapBytes: 2 ** 24 }) })
+    const { apply } = await filterWith({ databases: [path('a.mmdb')], properties: ['country_iso_code'] })
+    t.same(apply({ source: { ip: '2.0.0.1' } })['source'], { ip: '2.0.0.1', geo: { country_iso_code: 'SE' } })
+    t.same(apply({ source: { ip: '5.0.0.1' } })['source'], { ip: '5.0.0.1', geo: { country_iso_code: 'NO' } })
+  })
+}
+
 t.test('all properties of a City database', async t => {
   const path = folderOf(t, { 'a.mmdb': mmdb({ '81.2.69.0/24': city('London') }) })
   const { apply } = await filterWith({ databases: [path('a.mmdb')], properties: ['continent_code', 'postal_code', 'timezone'] })
@@ -175,7 +185,7 @@ t.test('several databases: the first one counts, the others fill in, and countri
     'city.mmdb': mmdb({ '81.2.0.0/16': { city: { names: { en: 'London' } }, country: { iso_code: 'GB' } } }),
     'asn.mmdb': mmdb({ '81.2.0.0/15': { autonomous_system_number: 1 } }),
     'country.mmdb': mmdb({
-      '81.2.0.0/17': { country_code: 'GB' },
+      '81.2.0.0/17': { country_code: 'GB', city: 'Leeds' },
       '81.2.128.0/17': { country_code: 'FR' },
       '81.3.0.0/16': { country_code: 'DE' },
     }),

@@ -5,6 +5,8 @@ export interface MmdbOptions {
   readonly ipVersion?: 4 | 6
   readonly recordSize?: 24 | 28 | 32
   readonly type?: string
+  /** Unused bytes before the records. */
+  readonly gapBytes?: number
 }
 
 type Node = [Child, Child]
@@ -13,10 +15,10 @@ type Child = Node | number | undefined
 /** A database of networks (CIDR) and their records; an IPv4 network in a tree of IPv6 lies below ::/96. */
 export function mmdb(
   networks: Readonly<Record<string, unknown>>,
-  { ipVersion = 6, recordSize = 28, type = 'Test' }: MmdbOptions = {},
+  { ipVersion = 6, recordSize = 28, type = 'Test', gapBytes = 0 }: MmdbOptions = {},
 ): Buffer {
-  const data: Buffer[] = []
-  let dataBytes = 0
+  const data: Buffer[] = [Buffer.alloc(gapBytes)]
+  let dataBytes = gapBytes
   const root: Node = [undefined, undefined]
   for (const [network, record] of Object.entries(networks)) {
     const bytes = encode(record)

@@ -89,8 +89,8 @@ export class Memory {
     for (;;) {
       const first = this.#generations[0]
       if (!first) return
-      const end = this.#generations[1]?.start ?? first.start + this.#limits.expire_ms / GENERATIONS
-      if (now < end + this.#limits.expire_ms) return
+      // Nothing was added to it after its eighth of the time.
+      if (now < first.start + this.#limits.expire_ms * (1 + 1 / GENERATIONS)) return
       this.#forget()
     }
   }

@@ -108,6 +108,8 @@ function keepRow(record: JsonObject): JsonObject {
     const name = RENAMED.get(key) ?? key.charAt(0).toUpperCase() + key.slice(1)
     setOwn(row, name, value)
   }
+  // A CSV has them as text.
+  for (const name of ['Size', 'Index']) if (typeof row[name] === 'string') row[name] = wholeNumber(row[name]) ?? row[name]
   const status = row['Status']
   if (typeof status === 'string') row['Status'] = join(status.charAt(0).toUpperCase(), status.slice(1))
   return row

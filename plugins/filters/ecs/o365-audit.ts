@@ -10,17 +10,22 @@ import { keep } from './o365-keep.ts'
 import { kindOf } from './o365-kinds.ts'
 import { isoTime } from './times.ts'
 
-/** By ResultStatus in small letters. A record without one means success: the services write down what was done. */
-const OUTCOMES = new Map<string, string>([
-  ['success', 'success'],
-  ['succeeded', 'success'],
-  ['partiallysucceeded', 'success'],
-  ['inprogress', 'success'],
-  ['true', 'success'],
-  ['failed', 'failure'],
-  ['failure', 'failure'],
-  ['false', 'failure'],
+/** By ResultStatus. A record without one means success: the services write down what was done. */
+const OUTCOMES = new Map<unknown, string>([
+  [undefined, 'success'],
+  [null, 'success'],
+  ['', 'success'],
 ])
+for (const status of ['Success', 'Succeeded', 'Successful', 'PartiallySucceeded', 'InProgress', 'True'])
+  addOutcome(status, 'success')
+for (const status of ['Failed', 'Failure', 'False']) addOutcome(status, 'failure')
+function addOutcome(status: string, outcome: string): void {
+  for (const spelt of [status, status.toLowerCase(), status.toUpperCase()]) OUTCOMES.set(spelt, outcome)
+}
+
+/** Of every record, and all that most of them have. */
+const CATEGORY: readonly string[] = ['web']
+const TYPE: readonly string[] = ['info']
 
 /** Fields that a record without RecordType, Operation and Workload is known by. */
 const SIGNS = ['CreationTime', 'OrganizationId', 'UserKey', 'UserType', 'ClientIP', 'Platform']
@@ -43,13 +48,13 @@ export function o365Audit({ tenants }: Settings): DataSet {
 
       const happened: JsonObject = {
         action: sort.action ?? operation ?? number.name ?? 'unknown',
-        category: sort.category ? ['web', ...sort.category] : ['web'],
+        category: (sort.category ?? CATEGORY).slice(),
         dataset: 'o365.audit',
-        id: text(record['Id']) ?? event.id,
+        id: text(record['Id']) ?? (inner === undefined ? undefined : rowId(row)) ?? event.id,
         kind: kind.kind ?? 'event',
         module: 'o365',
         outcome: outcome(record['ResultStatus']),
-        type: sort.type ? ['info', ...sort.type] : ['info'],
+        type: (sort.type ?? TYPE).slice(),
       }
       if (number.name !== undefined) happened['code'] = number.name
       const workload = text(record['Workload'])
@@ -65,11 +70,9 @@ export function o365Audit({ tenants }: Settings): DataSet {
       fillClient(record, draft, kind.address)
       fillServer(record, draft)
       if (typeof record['UserAgent'] === 'string') doc['user_agent'] = { original: record['UserAgent'] }
-      if (record['FileSize'] !== undefined) {
-        const size = wholeNumber(record['FileSize'])
-        if (size !== undefined) doc['file'] = { size }
-      }
       kind.fill?.(record, draft)
+      const size = record['FileSize'] === undefined ? undefined : wholeNumber(record['FileSize'])
+      if (size !== undefined) under(doc, 'file')['size'] = size
       finish(draft)
       doc['o365'] = { audit }
       event.fields = doc
@@ -97,14 +100,18 @@ function unwrap(inner: unknown): JsonObject {
   return record
 }
 
+/** The row's copy of the record's id, by the names that the sources have for it. */
+function rowId(row: JsonObject): string | undefined {
+  return text(row['Identity']) ?? text(row['RecordId']) ?? text(row['id'])
+}
+
 /** For a record without CreationTime: the time of the row around it, or one that something before the filter gave it. */
 function otherTime(record: JsonObject, row: JsonObject): string | undefined {
   return isoTime(record['@timestamp']) ?? isoTime(row['createdDateTime']) ?? isoTime(row['CreationDate'])
 }
 
 function outcome(status: unknown): string {
-  if (status === undefined || status === null || status === '') return 'success'
-  return OUTCOMES.get(String(status).toLowerCase()) ?? 'unknown'
+  return OUTCOMES.get(status) ?? OUTCOMES.get(String(status).toLowerCase()) ?? 'unknown'
 }
 
 function readUser(record: JsonObject): JsonObject {
@@ -112,13 +119,21 @@ function readUser(record: JsonObject): JsonObject {
   const owner = text(record['MailboxOwnerUPN'])
   if (id === undefined) return owner === undefined ? {} : { email: owner }
   const at = atSign(id)
-  if (at > 0) return { domain: cut(id, at + 1), email: owner ?? id, id, name: cut(id, 0, at) }
+  if (at > 0) return { domain: domainOf(id, at), email: owner ?? id, id, name: cut(id, 0, at) }
   return owner === undefined ? { id } : { email: owner, id }
+}
+
+/** The domain of the last user: most users have the domain of the one before. */
+let lastDomain = ''
+
+function domainOf(address: string, at: number): string {
+  if (address.length - at - 1 !== lastDomain.length || !address.endsWith(lastDomain)) lastDomain = cut(address, at + 1)
+  return lastDomain
 }
 
 function fillOrganization(record: JsonObject, { doc, user }: Draft, tenants: ReadonlyMap<string, string>): void {
   const id = text(record['OrganizationId'])
-  const name = (id !== undefined && tenants.size > 0 && tenants.get(id.toLowerCase())) || text(record['OrganizationName'])
+  const name = (id !== undefined && nameOf(id, tenants)) || text(record['OrganizationName'])
   const host = name ?? user['domain']
   if (id !== undefined) {
     doc['organization'] = name === undefined ? { id } : { id, name }
@@ -127,6 +142,10 @@ function fillOrganization(record: JsonObject, { doc, user }: Draft, tenants: Rea
     if (name !== undefined) doc['organization'] = { name }
     if (host !== undefined) doc['host'] = { name: host }
   }
+}
+
+function nameOf(id: string, tenants: ReadonlyMap<string, string>): string | undefined {
+  return tenants.size === 0 ? undefined : (tenants.get(id) ?? tenants.get(id.toLowerCase()))
 }
 
 function fillClient(record: JsonObject, { doc, audit, ips }: Draft, more: string | undefined): void {

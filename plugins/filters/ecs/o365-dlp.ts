@@ -29,8 +29,8 @@ const exception: Move = (audit, value, key) => {
 
 export const dlp: Kind = {
   kind: 'alert',
-  category: ['file'],
-  type: ['access'],
+  category: ['web', 'file'],
+  type: ['info', 'access'],
   moves: { ExceptionInfo: exception, ExchangeMetaData: withoutMail, SharePointMetaData: withoutFile },
   fill(record, draft) {
     const rules = objects(record['PolicyDetails']).flatMap(policy => objects(policy['Rules']))

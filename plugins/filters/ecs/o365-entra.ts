@@ -9,9 +9,9 @@ import { isoTime } from './times.ts'
 
 export const directory: Kind = {
   operations: new Map([
-    ['Add user.', { action: 'added-user-account', category: ['iam'], type: ['user', 'creation'] }],
-    ['Delete user.', { action: 'deleted-user-account', category: ['iam'], type: ['user', 'deletion'] }],
-    ['Update user.', { action: 'modified-user-account', category: ['iam'], type: ['user', 'change'] }],
+    ['Add user.', { action: 'added-user-account', category: ['web', 'iam'], type: ['info', 'user', 'creation'] }],
+    ['Delete user.', { action: 'deleted-user-account', category: ['web', 'iam'], type: ['info', 'user', 'deletion'] }],
+    ['Update user.', { action: 'modified-user-account', category: ['web', 'iam'], type: ['info', 'user', 'change'] }],
   ]),
   fill(record, { user, users }) {
     const id = text(record['ObjectId'])
@@ -42,8 +42,8 @@ const withoutUserAgent: Move = (audit, value, key) =>
   namedValues(audit, Array.isArray(value) ? value.filter(item => !isUserAgent(item)) : value, key)
 
 export const signIn: Kind = {
-  category: ['authentication'],
-  type: ['start', 'access'],
+  category: ['web', 'authentication'],
+  type: ['info', 'start', 'access'],
   moves: { ExtendedProperties: withoutUserAgent },
   fill(record, { doc, event }) {
     // ResultStatus speaks of the HTTP exchange here; the operation speaks of the sign-in.
@@ -56,7 +56,7 @@ export const signIn: Kind = {
 
 export const riskDetection: Kind = {
   kind: 'alert',
-  category: ['intrusion_detection'],
+  category: ['web', 'intrusion_detection'],
   fill(record, { doc, event, user, audit }) {
     const level = text(record['RiskLevel'])
     const severity = SEVERITY[level?.toLowerCase() ?? '']

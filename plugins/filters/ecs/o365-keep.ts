@@ -1,5 +1,6 @@
 // What stays of an audit record below o365.audit, and in which form.
-import { isObject, type JsonObject, setOwn } from '../../../core/plugin/json.ts'
+import { getOwn, isObject, type JsonObject, setOwn } from '../../../core/plugin/json.ts'
+import { text } from './draft.ts'
 
 /** Puts one field of the record into `audit`, in its own way. */
 export type Move = (audit: JsonObject, value: unknown, key: string) => void
@@ -39,15 +40,18 @@ const actors: Move = (audit, value, key) => {
 }
 
 export const namedValues: Move = (audit, value, key) => {
-  audit[key] = byName(value, item => item['Value'] ?? null)
+  audit[key] = byName(value, readValue)
 }
 
 const modified: Move = (audit, value, key) => {
-  if (Array.isArray(value) && value.length === 0) return
-  audit[key] = byName(value, changed)
+  if (!Array.isArray(value) || value.length > 0) audit[key] = byName(value, readChange)
 }
 
-function changed(item: JsonObject): JsonObject {
+function readValue({ Value }: JsonObject): unknown {
+  return Value ?? null
+}
+
+function readChange(item: JsonObject): JsonObject {
   const { NewValue, OldValue } = item
   if (NewValue !== undefined && OldValue !== undefined) return { NewValue, OldValue }
   const { Name, ...values } = item
@@ -70,6 +74,7 @@ const platform: Move = (audit, value, key) => {
  * head of every o365.audit and are set there.
  */
 const MOVES: Readonly<Record<string, Move>> = {
+  '@odata.type': gone,
   '@timestamp': leaves,
   ActorUserId: leaves,
   ClientIP: leaves,
@@ -120,7 +125,7 @@ export function moves(more: Readonly<Record<string, Move>> = {}): Moves {
 
 /** Copies a record to what stays of it. (Deleting what goes instead would make every later step slower: measured.) */
 export function keep(record: JsonObject, moves: Moves): JsonObject {
-  const audit = head(record)
+  const audit = head(record, moves)
   for (const key in record) {
     const move = moves.get(key)
     if (move === undefined) audit[key] = record[key]
@@ -129,9 +134,15 @@ export function keep(record: JsonObject, moves: Moves): JsonObject {
   return audit
 }
 
-/** The fields that nearly every record has, in one literal: an object that begins so is written faster. */
-function head(record: JsonObject): JsonObject {
-  const { CreationTime, RecordType, UserId, UserKey, UserType, Version } = record
+/**
+ * The fields at the head of every o365.audit, and those that most records of a service have. One literal reserves room for them in the
+ * object itself, which makes it faster to fill and to write, and is what keeps V8 from making a hash table of a record with many fields.
+ */
+function head(record: JsonObject, moves: Moves): JsonObject {
+  const { CreationTime, UserId, UserKey } = record
+  const RecordType = name(record['RecordType'])
+  const UserType = name(record['UserType'])
+  const Version = name(record['Version'])
   if (
     CreationTime !== undefined &&
     RecordType !== undefined &&
@@ -140,44 +151,67 @@ function head(record: JsonObject): JsonObject {
     UserType !== undefined &&
     Version !== undefined
   ) {
-    return { CreationTime, RecordType: number(RecordType), UserId, UserKey, UserType: number(UserType), Version: number(Version) }
+    const { CorrelationId, EventSource, ItemType, ObjectId, ResultStatus, Site } = record
+    if (ResultStatus !== undefined && ObjectId !== undefined && !moves.has('ObjectId')) {
+      return { CreationTime, RecordType, UserId, UserKey, UserType, Version, ResultStatus, ObjectId }
+    }
+    if (CorrelationId !== undefined && EventSource !== undefined && ItemType !== undefined && Site !== undefined) {
+      return { CreationTime, RecordType, UserId, UserKey, UserType, Version, CorrelationId, EventSource, ItemType, Site }
+    }
+    return { CreationTime, RecordType, UserId, UserKey, UserType, Version }
   }
   const audit: JsonObject = {}
   if (CreationTime !== undefined) audit['CreationTime'] = CreationTime
-  if (RecordType !== undefined) audit['RecordType'] = number(RecordType)
+  if (RecordType !== undefined) audit['RecordType'] = RecordType
   if (UserId !== undefined) audit['UserId'] = UserId
   if (UserKey !== undefined) audit['UserKey'] = UserKey
-  if (UserType !== undefined) audit['UserType'] = number(UserType)
-  if (Version !== undefined) audit['Version'] = number(Version)
+  if (UserType !== undefined) audit['UserType'] = UserType
+  if (Version !== undefined) audit['Version'] = Version
   return audit
 }
 
-function number(value: unknown): unknown {
+/** A number that is a name as text. */
+function name(value: unknown): unknown {
   return typeof value === 'number' ? String(value) : value
 }
 
 /** A list of Name/Value objects as one object; dots and blanks in names become underscores. Text becomes `{ _raw }`. */
 function byName(value: unknown, read: (item: JsonObject) => unknown): unknown {
-  if (typeof value === 'string') {
-    const list = value.startsWith('[') ? parsed(value) : undefined
-    return Array.isArray(list) ? byName(list, read) : { _raw: value }
-  }
-  if (!Array.isArray(value)) return value
+  if (Array.isArray(value)) return fromList(value, read)
+  if (typeof value !== 'string') return value
+  const list = value.startsWith('[') ? parsed(value) : undefined
+  return Array.isArray(list) ? fromList(list, read) : { _raw: value }
+}
+
+function fromList(list: readonly unknown[], read: (item: JsonObject) => unknown): JsonObject {
   const named: JsonObject = {}
-  for (const item of value) {
-    if (typeof item === 'string') add(named, item, {})
-    else if (isObject(item) && item['Name'] !== undefined) add(named, String(item['Name']), read(item))
-    else if (item !== null) add(named, '_raw', item)
+  for (const item of list) {
+    if (!isObject(item) || typeof item['Name'] !== 'string') return fromOddList(list, read)
+    const key = fieldName(item['Name'])
+    if (key === '__proto__') return fromOddList(list, read)
+    named[key] = read(item)
+  }
+  // Looking for each name before it is set would cost more than all the rest.
+  return Object.keys(named).length === list.length ? named : fromOddList(list, read)
+}
+
+/** A list with names twice (both values stay), with names alone (of what was changed), or with anything else in it, as text. */
+function fromOddList(list: readonly unknown[], read: (item: JsonObject) => unknown): JsonObject {
+  const named: JsonObject = {}
+  const add = (key: string, value: unknown) => {
+    const held = getOwn(named, key)
+    setOwn(named, key, held === undefined ? value : Array.isArray(held) ? [...held, value] : [held, value])
+  }
+  for (const item of list) {
+    if (isObject(item) && text(item['Name']) !== undefined) add(fieldName(String(item['Name'])), read(item))
+    else if (typeof item === 'string' && read === readChange) add(fieldName(item), {})
+    else if (item !== null) add('_raw', typeof item === 'string' ? item : JSON.stringify(item))
   }
   return named
 }
 
-function add(named: JsonObject, name: string, value: unknown): void {
-  const key = name.includes('.') || name.includes(' ') ? name.replace(/[. ]/g, '_') : name
-  const held = named[key]
-  // `held` may be what every object inherits (`constructor`), which is not held.
-  if (held !== undefined && Object.hasOwn(named, key)) named[key] = Array.isArray(held) ? [...held, value] : [held, value]
-  else setOwn(named, key, value)
+function fieldName(name: string): string {
+  return name.includes('.') || name.includes(' ') ? name.replace(/[. ]/g, '_') : name
 }
 
 /** A JSON text that holds an object or a list; undefined otherwise. */

@@ -8,9 +8,11 @@ import { type Move, type Moves, moves } from './o365-keep.ts'
 import { click, mailboxItem, threatMail } from './o365-mail.ts'
 import { adminCommand, fileWork, group, team } from './o365-work.ts'
 
-/** Categories and types of a record, behind `web` and `info`. */
+/** What a record is to ECS. */
 export interface Sort {
+  /** Default: `web`, with which every list begins. */
   readonly category?: readonly string[]
+  /** Default: `info`, with which every list begins. */
   readonly type?: readonly string[]
   /** In place of the operation. */
   readonly action?: string
@@ -40,7 +42,7 @@ const add = (kind: Kind, ...numbers: number[]) => {
 
 add(adminCommand, 1)
 add(mailboxItem, 2)
-add({ ...fileWork, category: ['file'] }, 6)
+add({ ...fileWork, category: ['web', 'file'] }, 6)
 add(directory, 8)
 add(dlp, 11, 13, 33, 63, 107)
 add({ ...fileWork, operations: new Map() }, 14)

@@ -10,7 +10,7 @@ interface Attachment {
 }
 
 export const mailboxItem: Kind = {
-  category: ['email'],
+  category: ['web', 'email'],
   fill(record, { doc }) {
     const item = record['Item']
     if (!isObject(item)) return

@@ -12,10 +12,10 @@ export const adminCommand: Kind = {
   },
 }
 
-const access: Sort = { category: ['file'], type: ['access'] }
-const change: Sort = { category: ['file'], type: ['change'] }
-const creation: Sort = { category: ['file'], type: ['creation'] }
-const deletion: Sort = { category: ['file'], type: ['deletion'] }
+const access: Sort = { category: ['web', 'file'], type: ['info', 'access'] }
+const change: Sort = { category: ['web', 'file'], type: ['info', 'change'] }
+const creation: Sort = { category: ['web', 'file'], type: ['info', 'creation'] }
+const deletion: Sort = { category: ['web', 'file'], type: ['info', 'deletion'] }
 
 /** What an operation does to a file or folder; all others are of no type. */
 const FILE_OPERATIONS: ReadonlyMap<string, Sort> = new Map([
@@ -72,7 +72,7 @@ export const fileWork: Kind = {
 }
 
 export const group: Kind = {
-  operations: new Map([['GroupCreation', { category: ['iam'], type: ['creation', 'group'] }]]),
+  operations: new Map([['GroupCreation', { category: ['web', 'iam'], type: ['info', 'creation', 'group'] }]]),
   moves: { GroupName: leaves },
   fill(record, { doc }) {
     const name = text(record['GroupName'])
@@ -82,8 +82,8 @@ export const group: Kind = {
 
 export const team: Kind = {
   operations: new Map([
-    ['MemberAdded', { action: 'added-users-to-group', category: ['iam'], type: ['group', 'change'] }],
-    ['TeamCreated', { action: 'added-group-account-to', category: ['iam'], type: ['group', 'creation'] }],
+    ['MemberAdded', { action: 'added-users-to-group', category: ['web', 'iam'], type: ['info', 'group', 'change'] }],
+    ['TeamCreated', { action: 'added-group-account-to', category: ['web', 'iam'], type: ['info', 'group', 'creation'] }],
   ]),
   moves: { TeamName: leaves },
   fill(record, { doc, users }) {

@@ -44,24 +44,27 @@ function fromMs(ms: number): string | undefined {
   return ms >= 0 && ms < 253_402_300_800_000 ? new Date(ms).toISOString() : undefined
 }
 
+/** The day of the last record: most records have the day of the one before. */
+let lastDay = '1970-01-01'
+
 /** `yyyy-MM-ddTHH:mm:ss` with a day that exists. Nearly every record has this form, so it is read without a regular expression. */
 function isPlain(text: string): boolean {
-  if (text.charCodeAt(4) !== 45 || text.charCodeAt(7) !== 45 || text.charCodeAt(10) !== 84) return false
-  if (text.charCodeAt(13) !== 58 || text.charCodeAt(16) !== 58) return false
+  if (text.charCodeAt(10) !== 84 || text.charCodeAt(13) !== 58 || text.charCodeAt(16) !== 58) return false
+  // NaN, from what is no digit, fails every comparison.
+  if (!(two(text, 11) <= 23 && two(text, 14) <= 59 && two(text, 17) <= 59)) return false
+  if (text.startsWith(lastDay)) return true
+  if (!isDay(text)) return false
+  lastDay = text.slice(0, 10)
+  return true
+}
+
+/** True when the text begins with `yyyy-MM-dd`. */
+function isDay(text: string): boolean {
+  if (text.charCodeAt(4) !== 45 || text.charCodeAt(7) !== 45) return false
   const year = two(text, 0) * 100 + two(text, 2)
   const month = two(text, 5)
   const day = two(text, 8)
-  // NaN, from what is no digit, fails every comparison.
-  return (
-    year >= 1970 &&
-    month >= 1 &&
-    month <= 12 &&
-    day >= 1 &&
-    (day <= 28 || day <= daysIn(year, month)) &&
-    two(text, 11) <= 23 &&
-    two(text, 14) <= 59 &&
-    two(text, 17) <= 59
-  )
+  return year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month)
 }
 
 function two(text: string, at: number): number {

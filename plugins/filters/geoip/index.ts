@@ -56,7 +56,7 @@ export default defineFilter({
       description: 'Look private, loopback and link-local addresses up too, for a database of your own networks',
     },
   },
-  examples: [{}, { databases: ['GeoLite2-City.mmdb', 'GeoLite2-ASN.mmdb'], fields: ['source.ip', 'destination.ip'] }],
+  examples: [{}, { databases: ['GeoLite2-City.mmdb', 'GeoLite2-ASN.mmdb'], fields: ['source.ip', 'destination.ip'] }, { databases: ['offices.mmdb'], private_addresses: true }],
   create({ fields, databases, properties, target, private_addresses }, site) {
     if (target !== undefined && fields.length > 1)
       throw new OptionError('target', 'goes with one field only: a second result would replace the first')

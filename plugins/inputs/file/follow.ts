@@ -10,9 +10,11 @@ import { asItIs, close, finish, isQuiet, type Tail, turn } from './tail.ts'
 const IDLE_MS = 5 * 60_000
 /** At most so many files are looked at in one poll. */
 const POLLED_AT_ONCE = 200
-/** A hint brings the next look around forward, but not closer than this, nor so that looking takes more than 5 % of the time. */
+/** A hint brings the next look around forward, but not closer than this, nor so that looking takes more than a tenth of the time. */
 const LEAST_GAP_MS = 50
-const LOOKING_SHARE = 20
+const LOOKING_SHARE = 10
+/** Even where looking is slow, the next look is not put off for more intervals than these. */
+const MOST_INTERVALS = 10
 /** Says that following began, so that files which appear while nothing runs are read from their beginning. */
 const STARTED = 'started'
 
@@ -30,10 +32,11 @@ export async function* follow(job: Job, firstStart: boolean, signal: AbortSignal
   async function* lookAround(): AsyncGenerator<Chunk> {
     const begun = clock.monotonic()
     const listing = await finder.list()
+    const took = clock.monotonic() - begun
     hints.watch(listing.folders)
     yield* followed.look(listing)
-    const now = clock.monotonic()
-    earliestLook = now + Math.max(LEAST_GAP_MS, (now - begun) * LOOKING_SHARE)
+    const gap = Math.min(took * LOOKING_SHARE, options.discover_interval_ms * MOST_INTERVALS)
+    earliestLook = clock.monotonic() + Math.max(LEAST_GAP_MS, gap)
     nextLook = Math.max(earliestLook, begun + options.discover_interval_ms)
     context.metrics.gauge('file_open', 'Files that are followed and open', tails.size)
   }

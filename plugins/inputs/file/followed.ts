@@ -2,8 +2,8 @@
 import { stat } from 'node:fs/promises'
 import { asError, errorCode } from '../../../core/plugin/errors.ts'
 import type { Chunk } from '../../../core/plugin/interfaces.ts'
-import { explain, type Listing } from './discover.ts'
-import { forget, type Job, type Opened, openFile, origins, present, type Started, startKnown, startNew } from './job.ts'
+import type { Listing } from './discover.ts'
+import { forget, type Job, type Opened, openFile, origins, present, type Started, startKnown, startNew, whyUnread } from './job.ts'
 import type { Found } from './position.ts'
 import { emptyChunk, type Reading } from './reading.ts'
 import { ageOf, asItIs, close, isQuiet, type Tail, turn } from './tail.ts'
@@ -82,9 +82,10 @@ export class Followed {
     this.#unfinished.set(file.path, { size: file.size, until: this.#job.context.clock.monotonic() + UNFINISHED_MS })
   }
 
-  failed(path: string, code?: string): void {
+  /** Notes that a path cannot be read, so that it can recover. */
+  failed(path: string, why?: string): void {
     this.#failed.add(path)
-    if (code !== undefined) this.#job.troubles.set(path, explain(code))
+    if (why !== undefined) this.#job.troubles.set(path, why)
   }
 
   #recovered(path: string): void {
@@ -164,9 +165,10 @@ export class Followed {
         if (!started) await opened.handle.close()
       }
     } catch (error) {
+      const why = whyUnread(error)
       const code = errorCode(asError(error))
       if (code === 'EMFILE' || code === 'ENFILE') yield* this.#closeOne()
-      if (code !== 'ENOENT') this.failed(file.path, code)
+      if (code !== 'ENOENT') this.failed(file.path, why)
       return
     }
     if (this.#failed.has(file.path)) this.#recovered(file.path)

@@ -1,6 +1,7 @@
 // What reading once and following share: the options, the counts, the troubles, and how a file is opened and recognised.
 import { type FileHandle, open } from 'node:fs/promises'
 import { buffers } from '../../../core/plugin/buffers.ts'
+import { errorCode } from '../../../core/plugin/errors.ts'
 import type { Chunk, Context } from '../../../core/plugin/interfaces.ts'
 import {
   type Content,
@@ -15,7 +16,7 @@ import {
   resumeContent,
   startOf,
 } from './content.ts'
-import { type Finder, foundAs } from './discover.ts'
+import { explain, type Finder, foundAs } from './discover.ts'
 import { type Found, type Known, matchesHead, type Position } from './position.ts'
 import { emptyChunk, Reading } from './reading.ts'
 
@@ -91,6 +92,12 @@ export function createTroubles(context: Context): Troubles {
       return new Set([...listed.keys(), ...single.keys()]).size
     },
   }
+}
+
+/** Why a file cannot be read, in words. Throws the error again when it is none of the system's. */
+export function whyUnread(error: unknown): string {
+  if (!(error instanceof Error) || typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
+  return explain(errorCode(error))
 }
 
 /** An open file, looked at. */

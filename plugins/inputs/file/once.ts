@@ -3,7 +3,7 @@ import { asError, errorCode } from '../../../core/plugin/errors.ts'
 import type { Chunk } from '../../../core/plugin/interfaces.ts'
 import { isDamage } from '../../lib/bytes/damage.ts'
 import { ContentChanged } from './content.ts'
-import { explain, foundAs } from './discover.ts'
+import { foundAs } from './discover.ts'
 import {
   forget,
   type Job,
@@ -15,6 +15,7 @@ import {
   type Started,
   startKnown,
   startNew,
+  whyUnread,
 } from './job.ts'
 import type { Found } from './position.ts'
 
@@ -63,10 +64,7 @@ async function* readAll(job: Job, files: readonly Found[], signal: AbortSignal):
       yield* readFile(job, opened, signal)
     } catch (error) {
       const changed = error instanceof ContentChanged
-      job.troubles.set(
-        file.path,
-        changed ? 'it was cut off while it was read; what was not read by then is lost' : explain(errorCode(asError(error))),
-      )
+      job.troubles.set(file.path, changed ? 'it was cut off while it was read; what was not read by then is lost' : whyUnread(error))
     } finally {
       await opened.handle.close()
     }
@@ -93,8 +91,9 @@ async function tryOpen(job: Job, path: string, signal: AbortSignal): Promise<Ope
       troubles.clear(path)
       return opened
     } catch (error) {
+      const why = whyUnread(error)
       const code = errorCode(asError(error))
-      troubles.set(path, code === 'ENOENT' ? 'it is gone' : explain(code))
+      troubles.set(path, code === 'ENOENT' ? 'it is gone' : why)
       if (code !== 'EMFILE' && code !== 'ENFILE') return undefined
       await context.clock.sleep(wait, signal)
     }

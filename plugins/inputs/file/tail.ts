@@ -1,10 +1,9 @@
 // One file that is being followed: takes its next piece, and ends when it has been rotated away.
-import { asError, errorCode } from '../../../core/plugin/errors.ts'
 import type { Chunk, Clock } from '../../../core/plugin/interfaces.ts'
 import { isDamage } from '../../lib/bytes/damage.ts'
 import { ContentChanged } from './content.ts'
-import { explain, foundAs } from './discover.ts'
-import type { Job, Opened, Started } from './job.ts'
+import { foundAs } from './discover.ts'
+import { type Job, type Opened, type Started, whyUnread } from './job.ts'
 import type { Found } from './position.ts'
 
 /** A compressed file that ends too early may still be written for so long after it last changed. Milliseconds. */
@@ -60,7 +59,7 @@ export async function* turn(job: Job, tail: Tail): AsyncGenerator<Chunk, Outcome
     return 'more'
   } catch (error) {
     if (error instanceof ContentChanged) return 'cut off'
-    troubles.set(reading.file.path, explain(errorCode(asError(error))))
+    troubles.set(reading.file.path, whyUnread(error))
     return 'failed'
   }
 }

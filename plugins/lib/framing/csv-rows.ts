@@ -41,29 +41,36 @@ export function rowScanner(quote: number, delimiters: ReadonlySet<number>): RowS
         newline = mark = -1
       }
       const end = view.length
-      while (at < end) {
-        if (quoted) {
+      // Variables of its own: the loops are twice as quick on them as on those outside.
+      let i = at
+      let inside = quoted
+      let found = -1
+      while (i < end) {
+        if (inside) {
           // JSON in a value is full of doubled quotes: walking to the next one is quicker than searching for it.
-          const until = Math.min(end, at + NEAR)
-          while (at < until && view[at] !== quote) at++
-          if (at === until && at < end) at = orEnd(view.indexOf(quote, at), end)
+          const until = Math.min(end, i + NEAR)
+          while (i < until && view[i] !== quote) i++
+          if (i === until && i < end) i = orEnd(view.indexOf(quote, i), end)
           // Whether it is doubled, or closes, the byte behind it says.
-          if (at === end || (at + 1 === end && !last)) break
-          quoted = view[at + 1] === quote
-          at += quoted ? 2 : 1
+          if (i === end || (i + 1 === end && !last)) break
+          inside = view[i + 1] === quote
+          i += inside ? 2 : 1
           continue
         }
-        if (newline < at) newline = orEnd(view.indexOf(NEWLINE, at), end)
-        if (mark < at) mark = orEnd(view.indexOf(quote, at), end)
+        if (newline < i) newline = orEnd(view.indexOf(NEWLINE, i), end)
+        if (mark < i) mark = orEnd(view.indexOf(quote, i), end)
         if (mark < newline) {
-          quoted = mark === row || delimiters.has(mark > 0 ? (view[mark - 1] as number) : before)
-          at = mark + 1
+          inside = mark === row || delimiters.has(mark > 0 ? (view[mark - 1] as number) : before)
+          i = mark + 1
         } else if (newline < end) {
-          at = newline + 1
-          return newline
-        } else at = end
+          found = newline
+          i = newline + 1
+          break
+        } else i = end
       }
-      return -1
+      at = i
+      quoted = inside
+      return found
     },
     shift(bytes) {
       at -= bytes

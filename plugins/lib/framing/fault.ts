@@ -8,7 +8,7 @@ export const MAX_EVENT_BYTES = 16 * 1024 * 1024
 /** How much is kept of a piece that is longer than a record may be. */
 const HEAD_BYTES = 64 * 1024
 
-/** Collects a piece: whole up to `max` bytes, of a longer one the head and a hash. Memory stays below twice `max`. */
+/** Collects a piece: whole up to `max` bytes, of a longer one the first 64 KiB and a hash. */
 export class FaultPiece {
   /** Where it begins in the source. Bytes. */
   readonly offset: number
@@ -19,7 +19,7 @@ export class FaultPiece {
 
   constructor(offset: number, max: number) {
     this.offset = offset
-    this.#max = max
+    this.#max = Math.max(max, HEAD_BYTES)
   }
 
   /** Copies, so that the caller may use its buffer again. */

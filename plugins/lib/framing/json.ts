@@ -51,6 +51,8 @@ class JsonFramer implements Framer {
   readonly #meta: Readonly<JsonObject>
   readonly #max: number
   readonly #path: readonly string[]
+  /** A longer name, quotes included, is none of the path's: not even with every letter as an escape. */
+  readonly #nameBytes: number
   readonly #carry = new Carry()
   readonly #cuts = new Cuts()
   readonly #scanner = new ValueScanner()
@@ -83,6 +85,7 @@ class JsonFramer implements Framer {
     this.#meta = meta
     this.#max = start?.maxEventBytes ?? MAX_EVENT_BYTES
     this.#path = path
+    this.#nameBytes = 2 + 6 * Math.max(0, ...path.map(name => name.length))
     const state: unknown = start?.state
     if (isObject(state) && state['in'] === 'array') {
       this.#place = 'array'
@@ -247,7 +250,7 @@ class JsonFramer implements Framer {
     this.#mode = 'between'
     this.#at = end
     if (this.#role === 'name') {
-      this.#found = nameIs(view.subarray(this.#start, end), this.#path[this.#level] as string)
+      this.#found = end - this.#start <= this.#nameBytes && nameIs(view.subarray(this.#start, end), this.#path[this.#level] as string)
       this.#due = 'colon'
       return
     }
@@ -323,9 +326,9 @@ class JsonFramer implements Framer {
     let safe = this.#at
     if (this.#mode === 'value' && this.#role !== 'skipped') {
       safe = this.#start
-      if (!this.#piece && view.length - this.#start <= this.#max) keep = this.#start
-      else if (this.#role === 'name') this.#break(view, view.length, 'a name without an end')
-      else this.#pieceFrom(this.#start)
+      const most = this.#role === 'name' ? this.#nameBytes : this.#max
+      if (!this.#piece && view.length - this.#start <= most) keep = this.#start
+      else if (this.#role !== 'name') this.#pieceFrom(this.#start)
     }
     if (this.#piece) {
       safe = this.#piece.offset - this.#carry.offset

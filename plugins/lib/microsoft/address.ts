@@ -32,6 +32,21 @@ export function readAddress(value: unknown): Address | undefined {
       return { ip, port, address: ip, version: 'ipv4' }
     }
   }
+  if (value.length > CACHED_LENGTH) return readOther(value)
+  const cached = others.get(value)
+  if (cached !== undefined) return cached ?? undefined
+  const found = readOther(value)
+  if (others.size >= CACHED) others.clear()
+  others.set(value, found ?? null)
+  return found
+}
+
+/** All but plain IPv4 costs enough to be remembered: servers and hosts recur. Bounded in number and in length. */
+const others = new Map<string, Address | null>()
+const CACHED = 4096
+const CACHED_LENGTH = 64
+
+function readOther(value: string): Address | undefined {
   const text = cutTrimmed(value, 0, value.length)
   if (text === '' || text === '<null>') return undefined
   return text.endsWith(')') || text.endsWith(')]') ? (readNamed(text) ?? read(text)) : read(text)

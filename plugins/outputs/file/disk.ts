@@ -33,11 +33,8 @@ export const disk: Disk = {
   writable: folder => fs.access(`${folder}/.`, constants.W_OK | constants.X_OK),
 }
 
-/**
- * Flags for a file that is appended to: reading finds the end of its last whole line, no symbolic link is followed in its last name,
- * and a named pipe without a reader fails instead of blocking a thread.
- */
-export const APPEND = constants.O_RDWR | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+/** Flags for a file that is appended to: reading finds the end of its last line, and no link is followed in its last name. */
+export const APPEND = constants.O_RDWR | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0)
 export const CREATE = APPEND | constants.O_CREAT | constants.O_EXCL
 
 /** Makes the entries of a folder durable: a new or renamed file in it survives a power cut only then. */
