@@ -101,8 +101,9 @@ export class Tables {
         try {
           const now = await stamp(entry.table)
           if (now === entry.stamp) continue
-          const image = await entry.table.load?.(abort.signal)
+          // Also when it cannot be loaded: it is tried again when it has changed again.
           entry.stamp = now
+          const image = await entry.table.load?.(abort.signal)
           this.swap(entry.key, image)
           changed(entry.key, image)
           log.info({ table: entry.step.id }, 'table loaded again')

@@ -209,8 +209,6 @@ function thursday(date: Date): Date {
   return new Date(Math.floor(+date / DAY) * DAY + (3 - ((date.getUTCDay() + 6) % 7)) * DAY)
 }
 
-const ISO_TIME = /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)([.,]\d+)?([Zz]|[+-]\d\d(?::?\d\d)?)?)?$/
-
 function timeFormat(format: string, option: string): TimeFormat {
   const pieces: (string | ((date: Date) => string))[] = []
   // The whole date always: a month that is none makes no time.
@@ -238,30 +236,40 @@ function timeFormat(format: string, option: string): TimeFormat {
     return pieces.map(piece => (typeof piece === 'string' ? piece : piece(date))).join('')
   }
   const known = new Map<string, string | undefined>()
-  let lastKey = ''
+  let lastStart = '-'
   let last: string | undefined
   return {
     render,
     of(value) {
       if (typeof value === 'number') return render(value)
       if (typeof value !== 'string') return undefined
-      // Of a UTC time only the characters down to the format's finest pattern decide, so that a day's events share one answer.
-      const utc = value.length > decides && value.endsWith('Z') && value[10] === 'T'
-      const key = utc ? value.slice(0, decides) : value
-      if (key === lastKey) return last
+      if (value.length < decides || !isUtc(value)) return render(parseTime(value))
+      // Only the characters down to the format's finest pattern decide, so that a day's events share one answer.
+      if (value.startsWith(lastStart)) return last
+      const start = value.slice(0, decides)
+      last = known.get(start) ?? render(parseTime(start + '1970-01-01T00:00:00.000Z'.slice(decides)))
       if (known.size >= REMEMBERED) known.clear()
-      let text = known.get(key)
-      if (text === undefined) {
-        const [, date, time, fraction, zone] = ISO_TIME.exec(utc ? key + '1970-01-01T00:00:00.000Z'.slice(decides) : value) ?? []
-        const iso = `${date}T${time ?? '00:00'}${time && time.length > 5 ? (fraction ?? '').replace(',', '.') : ''}${(zone ?? 'Z').toUpperCase()}`
-        text = date
-          ? render(Date.parse(iso.replace(/([+-]\d\d)(\d\d)?$/, (_, hours, minutes) => `${hours}:${minutes ?? '00'}`)))
-          : undefined
-        known.set(key, text)
-      }
-      lastKey = key
-      last = text
-      return text
+      known.set(start, last)
+      lastStart = start
+      return last
     },
   }
+}
+
+const [LETTER_T, LETTER_Z, COLON] = [0x54, 0x5a, 0x3a]
+
+/** A time of the usual shape that ends in Z or, with 19 characters, without a zone: Microsoft's times are UTC then. */
+function isUtc(time: string): boolean {
+  const end = time.length - 1
+  return time.charCodeAt(10) === LETTER_T && (time.charCodeAt(end) === LETTER_Z || (end === 18 && time.charCodeAt(16) === COLON))
+}
+
+const ISO_TIME = /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)([.,]\d+)?([Zz]|[+-]\d\d(?::?\d\d)?)?)?$/
+
+/** Milliseconds since 1970, or NaN. */
+function parseTime(text: string): number {
+  const [, date, time = '00:00', fraction = '', zone = 'Z'] = ISO_TIME.exec(text) ?? []
+  if (!date) return Number.NaN
+  const offset = zone.toUpperCase().replace(/^([+-]\d\d):?(\d\d)?$/, (_, hours, minutes = '00') => `${hours}:${minutes}`)
+  return Date.parse(`${date}T${time}${time.length > 5 ? fraction.replace(',', '.') : ''}${offset}`)
 }

@@ -8,7 +8,7 @@ import { asError, errorCode, RetryableError } from '../../core/plugin/errors.ts'
 import type { Context } from '../../core/plugin/interfaces.ts'
 import { isObject, type JsonObject } from '../../core/plugin/json.ts'
 import { fieldPath } from '../lib/field-path.ts'
-import { slicesOf } from './file/slices.ts'
+import { slicesOf } from '../lib/slices.ts'
 
 export default defineOutput({
   summary: 'Writes events to standard output, as NDJSON or readable for people',
@@ -115,7 +115,8 @@ export function prettyPrinter(colours: boolean): (fields: JsonObject) => string 
   const lines = (value: unknown, path: string): string => {
     if (isObject(value)) {
       const keys = Object.keys(value)
-      if (keys.length > 0) return keys.map(key => lines(value[key], path ? `${path}.${safe(key)}` : safe(key))).join('')
+      if (keys.length > 0 || path === '')
+        return keys.map(key => lines(value[key], path ? `${path}.${safe(key)}` : safe(key))).join('')
     }
     const text = typeof value === 'string' ? safe(value) : safe(JSON.stringify(value) ?? '')
     return `  ${paint(2, `${path}:`)} ${text}\n`

@@ -2,7 +2,7 @@
 import { defineOutput } from '../../core/plugin/define.ts'
 import { OptionError } from '../../core/plugin/errors.ts'
 import { fieldPath } from '../lib/field-path.ts'
-import { slicesOf } from './file/slices.ts'
+import { slicesOf } from '../lib/slices.ts'
 
 /** Distinct values of a table that are counted one by one. */
 const DISTINCT = 10_000

@@ -218,7 +218,9 @@ async function inputCase(t: Test, name: string, one: Case): Promise<void> {
 
 async function outputCase(t: Test, name: string, one: Case): Promise<void> {
   const step = { type: name, id: 'subject', ...one.options }
-  const { folder, file } = folderOf(t, one, { name: 'kit', inputs: [{ type: 'stdin' }], outputs: [step] })
+  // Here `files` are what must be there afterwards.
+  const { files, ...rest } = one
+  const { folder, file } = folderOf(t, rest, { name: 'kit', inputs: [{ type: 'stdin' }], outputs: [step] })
   if (one.stdout !== undefined) {
     const input = list(one.input).map(record => `${JSON.stringify(record)}\n`)
     const { code, stdout, stderr } = await penstock(['run', file, '--log-level', 'error'], { cwd: folder, input: input.join('') })
@@ -239,7 +241,7 @@ async function outputCase(t: Test, name: string, one: Case): Promise<void> {
   expected.forEach((part, index) => {
     t.ok(letters[index]?.error.includes(part), `"${letters[index]?.error}" has "${part}"`)
   })
-  for (const [path, text] of Object.entries(one.files ?? {})) t.equal(await readFile(join(folder, path), 'utf8').catch(() => `no ${path}; there are ${readdirSync(folder)}`), text, path)
+  for (const [path, text] of Object.entries(files ?? {})) t.equal(await readFile(join(folder, path), 'utf8').catch(() => `no ${path}; there are ${readdirSync(folder)}`), text, path)
 }
 
 function lines(text: string): unknown[] {

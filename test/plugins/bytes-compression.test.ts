@@ -206,6 +206,19 @@ t.test('zstd: skippable frames are stepped over, a cut one is told', async t => 
   t.match(damages, [{ truncated: true, reason: /is cut off/ }])
 })
 
+t.test('zstd: a frame that a damaged block swallowed comes out', async t => {
+  const data = text(50, 16)
+  const hidden = compress.zstd(data)
+  const header = Buffer.alloc(3)
+  // A raw block that is said to be longer than it is.
+  header.writeUIntLE((hidden.length + 500) << 3, 0, 3)
+  const frame = Buffer.concat([Buffer.from('28b52ffd0058', 'hex'), header, Buffer.from('some raw bytes')])
+  const behind = compress.zstd(text(3000, 17))
+  const { text: decoded, damages } = await decode(Buffer.concat([frame, hidden, behind]), 'zstd')
+  t.ok(decoded.subarray(-data.length - text(3000, 17).length).equals(Buffer.concat([data, text(3000, 17)])))
+  t.match(damages, [{ offset: frame.length, length: 0, gap: true }])
+})
+
 t.test('what has no magic is taken as it is', async t => {
   const none: Compression = 'none'
   for (const bytes of ['', '{', '{"a":1}', '\x1f', '\x1f\x8b']) t.equal(detectCompression(Buffer.from(bytes, 'latin1')), none)

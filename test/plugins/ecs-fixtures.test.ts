@@ -92,7 +92,13 @@ interface Outcome {
 }
 
 /** Compares a data set; prints how often each named difference occurs, and every other one. */
-function compare(test: Test, all: readonly Pair[], filter: Filter, allowed: Allowed, noTime: (record: JsonObject) => boolean): Outcome {
+function compare(
+  test: Test,
+  all: readonly Pair[],
+  filter: Filter,
+  allowed: Allowed,
+  noTime: (record: JsonObject) => boolean,
+): Outcome {
   let equal = 0
   let equalButNamed = 0
   const named = new Map<string, number>()
@@ -141,7 +147,8 @@ t.test('audit records become the documents of Elastic’s o365 integration', { s
     pairs('o365.audit'),
     filter,
     {
-      'a document always has an id and an action (the record has none)': (got, expected) => gained(got, expected, 'event.id', 'event.action'),
+      'a document always has an id and an action (the record has none)': (got, expected) =>
+        gained(got, expected, 'event.id', 'event.action'),
       'a mailbox item is of category email, with subject and attachments (as the integration has it since)'(got, expected) {
         if (got.get('event.code') !== 'ExchangeItem') return
         gained(got, expected, 'email.subject', 'email.attachments')
@@ -185,7 +192,9 @@ t.test('records of staged attacks map with all that rules look for', { skip: !th
   for (const { source, input } of all) {
     const record = JSON.parse(input) as JsonObject
     const { Operation, Workload, UserId } = record
-    const address = ['ClientIPAddress', 'ClientIP', 'ActorIpAddress'].some(name => /\d+\.\d+\.\d+\.\d+|:.*:/.test(String(record[name] ?? '')))
+    const address = ['ClientIPAddress', 'ClientIP', 'ActorIpAddress'].some(name =>
+      /\d+\.\d+\.\d+\.\d+|:.*:/.test(String(record[name] ?? '')),
+    )
     const got = flat(map(filter, record, input))
     const wants: [string, boolean][] = [
       ['event.action', Operation !== undefined],

@@ -1,10 +1,10 @@
 // Reads a folder while all file descriptors are taken, and prints what came of it: run with a low limit of them.
 import { closeSync, openSync, realpathSync } from 'node:fs'
 import process from 'node:process'
+import { BUFFER_BYTES } from '../../plugins/inputs/file/content.ts'
 import { createFinder } from '../../plugins/inputs/file/discover.ts'
 import { createTroubles, type Job } from '../../plugins/inputs/file/job.ts'
 import { readOnce } from '../../plugins/inputs/file/once.ts'
-import { BUFFER_BYTES } from '../../plugins/inputs/file/content.ts'
 import { Known } from '../../plugins/inputs/file/position.ts'
 import { lines, recordsOf, testClock } from './file-input-support.ts'
 

@@ -46,7 +46,10 @@ t.test('a damaged file: all that can be decoded arrives, the rest is a fault wit
 
 t.test('records on both sides of a gap are not joined, and a table keeps its header behind it', async t => {
   const folder = t.testdir({})
-  writeFileSync(join(folder, 'a.gz'), Buffer.concat([gzipSync('{"a":1}\n{"b":'), Buffer.from('garbage'), gzipSync('2}\n{"c":3}\n')]))
+  writeFileSync(
+    join(folder, 'a.gz'),
+    Buffer.concat([gzipSync('{"a":1}\n{"b":'), Buffer.from('garbage'), gzipSync('2}\n{"c":3}\n')]),
+  )
   t.same((await readAll(t, folder, { paths: '*' })).records, ['{"a":1}', '{"b":', '2}', '{"c":3}'])
 })
 
@@ -89,7 +92,11 @@ t.test('what may not be read is named, and the others are read', async t => {
   t.match(log, `${join(folder, 'closed')}: the folder cannot be read (EACCES)`)
   t.match(log, `${join(folder, 'loop.log')}: it cannot be read (ELOOP)`)
   t.match(run.summary(), { 'paths that could not be read': 4 })
-  t.same([...run.stored.values()].filter(position => (position as { gone?: number }).gone), [], 'nothing is taken for gone')
+  t.same(
+    [...run.stored.values()].filter(position => (position as { gone?: number }).gone),
+    [],
+    'nothing is taken for gone',
+  )
 })
 
 t.test('what is written while a file is read is for the next run, and no line is torn', async t => {
@@ -101,7 +108,12 @@ t.test('what is written while a file is read is for the next run, and no line is
   ] as const) {
     const folder = t.testdir({})
     writeFileSync(join(folder, 'a'), parts[0])
-    const run = await readAll(t, folder, { paths: 'a' }, { onChunk: (_, index) => void (index === 0 && appendFileSync(join(folder, 'a'), parts[1])) })
+    const run = await readAll(
+      t,
+      folder,
+      { paths: 'a' },
+      { onChunk: (_, index) => void (index === 0 && appendFileSync(join(folder, 'a'), parts[1])) },
+    )
     t.same(run.faults, [], name)
     t.same(run.records, records.slice(0, run.records.length), name)
     t.ok(run.records.length < records.length)
@@ -112,7 +124,12 @@ t.test('what is written while a file is read is for the next run, and no line is
 
 t.test('a file that is cut off while it is read is told', async t => {
   const folder = t.testdir({ 'a.log': joined(numbered(20_000)), 'b.log': '1\n' })
-  const run = await readAll(t, folder, { paths: '*' }, { onChunk: (_, index) => void (index === 0 && truncateSync(join(folder, 'a.log'), 10)) })
+  const run = await readAll(
+    t,
+    folder,
+    { paths: '*' },
+    { onChunk: (_, index) => void (index === 0 && truncateSync(join(folder, 'a.log'), 10)) },
+  )
   t.match(run.health, [['degraded', /a\.log: it was cut off while it was read/]])
   t.equal(run.records.at(-1), '1')
 })
@@ -141,6 +158,8 @@ t.test('an input that throws in its codec ends with that error, and closes its f
 t.test('with too many open files it waits until there is room', { skip: process.platform === 'win32' }, async t => {
   const folder = t.testdir({ 'a.log': '1\n', 'b.log': '2\n' })
   const child = fileURLToPath(new URL('./file-input-child.ts', import.meta.url))
-  const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath, child, folder], { encoding: 'utf8' })
+  const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath, child, folder], {
+    encoding: 'utf8',
+  })
   t.same(JSON.parse(stdout || 'null'), { records: ['1', '2'], health: ['degraded', 'ok'] }, stderr)
 })

@@ -4,11 +4,11 @@ import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import t from 'tap'
+import { completeOptions } from '../../core/config/creation.ts'
 import type { Chunk, Codec } from '../../core/plugin/interfaces.ts'
 import csv from '../../plugins/codecs/csv.ts'
 import json from '../../plugins/codecs/json.ts'
 import plainLines from '../../plugins/codecs/lines.ts'
-import { completeOptions } from '../../core/config/creation.ts'
 import { joined, numbered, readAll, recordsOf, type Stored, settle } from './file-input-support.ts'
 
 async function codec(plugin: typeof csv, options = {}): Promise<Codec> {
@@ -31,7 +31,15 @@ function decoded(chunks: readonly Chunk[], { decode }: Codec): string[] {
 
 /** Records of some 400 bytes that do not compress away. */
 function large(count: number, from = 0): string[] {
-  return numbered(count, from).map((record, i) => record.replace('}', `,"hash":"${createHash('sha512').update(`${from + i}`).digest('hex').repeat(2)}"}`))
+  return numbered(count, from).map((record, i) =>
+    record.replace(
+      '}',
+      `,"hash":"${createHash('sha512')
+        .update(`${from + i}`)
+        .digest('hex')
+        .repeat(2)}"}`,
+    ),
+  )
 }
 
 const records = large(1500)
@@ -68,7 +76,8 @@ for (const [name, content, create] of cases) {
       for (const chunk of chunks.slice(0, settled)) settle(stored, chunk)
       const rest = await readAll(t, folder, { paths: 'a' }, { codec, stored })
       const both = [...decoded(chunks.slice(0, settled), codec), ...decoded(rest.chunks, codec)]
-      if (both.join() !== all.join()) t.fail(`${settled} of ${chunks.length} chunks settled: ${both.length} instead of ${all.length}`)
+      if (both.join() !== all.join())
+        t.fail(`${settled} of ${chunks.length} chunks settled: ${both.length} instead of ${all.length}`)
     }
   })
 }

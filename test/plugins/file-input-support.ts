@@ -105,7 +105,10 @@ export const lines = ndjson.create({ invalid_utf8: 'dead_letter' }, {} as never)
 /** Starts the input; settles each chunk as it comes. */
 export async function start(t: Test, folder: string, options: JsonObject, given: RunOptions = {}): Promise<Run> {
   const { stored = new Map(), codec = lines, clock = testClock(), maxEventBytes = 1 << 20, onChunk } = given
-  const input = (plugin as PluginOf<'input'>).create(await completeOptions(plugin, options, folder), { id: 'in', folder } as never)
+  const input = (plugin as PluginOf<'input'>).create(await completeOptions(plugin, options, folder), {
+    id: 'in',
+    folder,
+  } as never)
   const abort = new AbortController()
   let check = () => {}
   const logs: string[] = []
@@ -177,7 +180,7 @@ export async function start(t: Test, folder: string, options: JsonObject, given:
       await pumped
       if (failure) throw failure
     },
-    summary: () => Object.fromEntries((input.summary?.() as Summary).rows),
+    summary: () => Object.fromEntries((input.summary?.() as Summary | undefined)?.rows ?? []),
   }
   t.teardown(() => run.stop().catch(() => {}))
   return run
@@ -192,7 +195,9 @@ export async function readAll(t: Test, folder: string, options: JsonObject, give
 
 /** `count` records with numbers from `from` on. */
 export function numbered(count: number, from = 0, text = ''): string[] {
-  return Array.from({ length: count }, (_, i) => JSON.stringify({ n: from + i, text: `Grüße 東京 😀 ${text}${((from + i) * 7919) % 1009}` }))
+  return Array.from({ length: count }, (_, i) =>
+    JSON.stringify({ n: from + i, text: `Grüße 東京 😀 ${text}${((from + i) * 7919) % 1009}` }),
+  )
 }
 
 export function joined(records: readonly string[]): string {

@@ -107,7 +107,10 @@ t.test('a chunk names its file, its partition and its place', async t => {
 
 t.test('a path that does not exist stops the start and is named; a folder is refused', async t => {
   const folder = t.testdir({ sub: {}, 'a.log': '1\n' })
-  await t.rejects(readAll(t, folder, { paths: ['a.log', 'typo.log'] }), { code: 'PEN_FILE_MISSING', message: `there is no file ${join(folder, 'typo.log')}; ` })
+  await t.rejects(readAll(t, folder, { paths: ['a.log', 'typo.log'] }), {
+    code: 'PEN_FILE_MISSING',
+    message: `there is no file ${join(folder, 'typo.log')}; `,
+  })
   await t.rejects(readAll(t, folder, { paths: 'a.log/x' }), { code: 'PEN_FILE_MISSING' })
   await t.rejects(readAll(t, folder, { paths: 'sub' }), { code: 'PEN_FILE_FOLDER', message: 'is a folder; write' })
 })
@@ -160,7 +163,13 @@ t.test('a file that was written anew is read from its beginning, however much it
   const folder = t.testdir({ 'a.csv': `${header}1\n2\n` })
   const { stored } = await readAll(t, folder, { paths: '*' })
   writeFileSync(join(folder, 'a.csv'), `${header}7\n8\n9\n`)
-  t.same((await readAll(t, folder, { paths: '*' }, { stored })).records.slice(1), ['7', '8', '9'], 'the same length up to where it was read')
+  t.same(
+    (await readAll(t, folder, { paths: '*' }, { stored })).records.slice(1),
+    ['7', '8', '9'],
+    'the same length up to where it was read',
+  )
+  writeFileSync(join(folder, 'a.csv'), `${header.replace('h', 'H')}7\n8\n9\n`)
+  t.same((await readAll(t, folder, { paths: '*' }, { stored })).records.length, 4, 'the same end')
   writeFileSync(join(folder, 'a.csv'), header)
   t.same((await readAll(t, folder, { paths: '*' }, { stored })).records.length, 1, 'shorter')
   rmSync(join(folder, 'a.csv'))

@@ -69,7 +69,7 @@ for (const [name, framer] of Object.entries(FRAMERS)) {
         const parts = cut(framer({ maxEventBytes: max }), stream, pieces)
         if (JSON.stringify(parts) !== JSON.stringify(whole)) throw new Error(`${JSON.stringify(whole)}\n${JSON.stringify(parts)}`)
       }),
-      { numRuns: 3000 },
+      { numRuns: 2000 },
     )
   })
 
@@ -143,10 +143,7 @@ t.test('json reads what was written: an array, an indented one, values in a row'
 })
 
 t.test('csv reads what was written', async () => {
-  const cell = fc.oneof(
-    fc.string({ unit: 'binary' }),
-    fc.stringOf?.(fc.constantFrom('"', ',', '\n', '\r', 'x')) ?? fc.constant('"'),
-  )
+  const cell = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', 'x') }))
   const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`
   const codec = csv.create({ delimiter: ',', quote: '"', relax_columns: false, invalid_utf8: 'dead_letter' }, {} as never)
   fc.assert(
@@ -193,7 +190,7 @@ t.test('no record crashes a decoder: it gives objects or says why not', async ()
 
 t.test('input that is made to be slow is not', async t => {
   const repeat = (text: string, bytes: number) => Buffer.from(text.repeat(Math.ceil(bytes / text.length)))
-  const size = 1_000_000
+  const size = 100_000
   const slow = [
     '{\n',
     '[\n',
@@ -217,7 +214,7 @@ t.test('input that is made to be slow is not', async t => {
       const start = performance.now()
       cut(framer(), repeat(text, size), [65_536])
       const took = performance.now() - start
-      t.ok(took < 3000, `${name} ${JSON.stringify(text)}: ${took.toFixed()} ms`)
+      t.ok(took < 2000, `${name} ${JSON.stringify(text)}: ${took.toFixed()} ms`)
     }
   }
 })

@@ -17,9 +17,9 @@ const run = (script: string, cwd: string, options: string[] = []) =>
   })
 
 t.test('a slow reader gets every line, and the output waits for it', t => {
-  const result = run('"$@" 200 | { sleep 0.3; wc -lc; }', t.testdir())
-  t.match(result.stdout.trim().split(/\s+/), ['20000', String(20000 * 1010)])
-  t.match(result.stderr, /^delivered 200$/m)
+  const result = run('"$@" 60 | { sleep 0.3; wc -lc; }', t.testdir())
+  t.match(result.stdout.trim().split(/\s+/), ['6000', String(6000 * 1010)])
+  t.match(result.stderr, /^delivered 60$/m)
   t.end()
 })
 
@@ -94,7 +94,7 @@ t.test('pretty shows a header and every field, and escapes what would drive a te
   const coloured = prettyPrinter(true)(fields)
   t.match(coloured, '\x1b[36m2026-05-01T10:15:30Z\x1b[0m  \x1b[1mUserLoggedIn\x1b[0m')
   t.equal(coloured.replace(/\x1b\[\d*m/g, ''), prettyPrinter(false)(fields), 'colours are all that differs')
-  t.equal(prettyPrinter(false)({}), '-\n  : {}\n')
+  t.equal(prettyPrinter(false)({}), '-\n')
   t.end()
 })
 

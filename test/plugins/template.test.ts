@@ -68,6 +68,16 @@ t.test('the time of one event is not given to another', t => {
     t.throws(() => day('2026-05-02T10:00:00Z', '../b'))
     t.throws(() => day('never', 'b'))
   }
+  const hour = (time: string) => path('out/%{+HH}').render({ '@timestamp': time })
+  const hours = path('out/%{+yyyy-MM-dd-HH}')
+  for (let round = 0; round < 2; round++) {
+    t.throws(() => hours.render({ '@timestamp': '2026-05-01T10' }), 'an hour alone is no time')
+    t.equal(hours.render({ '@timestamp': '2026-05-01T10:00:00Z' }), 'out/2026-05-01-10')
+    t.equal(hours.render({ '@timestamp': '2026-05-01T10:00:00' }), 'out/2026-05-01-10')
+    t.equal(hours.render({ '@timestamp': '2026-05-01T10:00+02' }), 'out/2026-05-01-08')
+    t.equal(hours.render({ '@timestamp': '2026-05-01T10:00:00+02:00' }), 'out/2026-05-01-08')
+    t.equal(hour('2026-05-01 23:59'), 'out/23')
+  }
   t.end()
 })
 

@@ -7,8 +7,9 @@ const SECOND_LEVEL = new Set(
 )
 
 /**
- * Writes `domain` and, where they are, `registered_domain`, `subdomain` and `top_level_domain` into `to`. A country's domains count as
- * registered below `co.`, `com.`, `org.` and the like: this is the custom, not the public suffix list, which knows the exceptions too.
+ * Writes `domain` and, where they are, `registered_domain`, `subdomain` and `top_level_domain` into `to`. A country's domains
+ * count as registered below `co.`, `com.`, `org.` and the like: this is the custom, not the public suffix list, which knows the
+ * exceptions too.
  */
 export function fillDomain(to: JsonObject, domain: string): void {
   to['domain'] = domain

@@ -19,16 +19,16 @@ const NAMED_KEYS = 12
 
 export default defineFilter({
   summary: 'Maps Microsoft 365 records to the Elastic Common Schema',
-  description: `Every document has \`@timestamp\`, \`event.id\`, \`event.action\` and \`event.dataset\`, the ECS fields that Elastic's own
-integrations give the record, and what is left of the record below \`o365.audit\` or \`microsoft.online_message_trace\`.
+  description: `Every document has \`@timestamp\`, \`event.id\`, \`event.action\` and \`event.dataset\`, the ECS fields that
+Elastic's own integrations give the record, and what is left of the record below \`o365.audit\` or \`microsoft.online_message_trace\`.
 
 - \`event.id\` is the record's own id; without one, a hash of its bytes. For message trace it is made of trace id, recipient and
   status, so that a row which changes from pending to delivered becomes a second document.
 - \`event.action\` is the operation; a record without one gets the name of its record type, or \`unknown\`.
 - \`@timestamp\` is the record's time. A record without one gets 1970-01-01 and the tag \`no_timestamp\`: the same whenever it is
   read. \`event.ingested\` is not set for the same reason; the destination knows it.
-- What a DLP rule matched (\`DetectedValues\`) is removed from the record and from the event's source bytes. A record that is changed
-  so lies in the dead letters as JSON, whatever the input's codec was.
+- What a DLP rule matched (\`DetectedValues\`) is removed from the record and from the event's source bytes. A record that is
+  changed so lies in the dead letters as JSON, whatever the input's codec was.
 
 Places and networks of addresses come from a \`geoip\` filter behind this one.`,
   options: {

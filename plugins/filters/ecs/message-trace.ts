@@ -152,8 +152,8 @@ function deliveryTime(received: unknown, iso: string | undefined): unknown {
 }
 
 /**
- * A row tells where a message stands for one recipient, and changes from pending to delivered: each status is a document of its own.
- * The same whichever way the row was fetched.
+ * A row tells where a message stands for one recipient, and changes from pending to delivered: each status is a document of its
+ * own. The same whichever way the row was fetched.
  */
 function rowId(row: JsonObject, status: string | undefined): string | undefined {
   const trace = text(row['MessageTraceId'])

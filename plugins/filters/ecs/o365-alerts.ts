@@ -6,11 +6,7 @@ import type { Kind } from './o365-kinds.ts'
 import { isoTime } from './times.ts'
 
 /** Keys of `Data` that have been seen: they get fields of their own. Nobody publishes what they mean. */
-const KNOWN = new Set(
-  'ad an at cid eid etype f3u imsgid lon md ms op rdr reid rid sev sip suid tdc te tht tid tpd tpid trc ts tsd ttdt ttr upfc upfv ut wl'.split(
-    ' ',
-  ),
-)
+const KNOWN = new Set('ad an at cid eid etype f3u imsgid lon md ms op reid rid sev suid tdc te tid trc ts tsd ttdt ut wl'.split(' '))
 const TIMES = new Set(['at', 'md', 'te', 'ts', 'ttdt'])
 
 function readData(value: unknown): JsonObject | undefined {
@@ -22,7 +18,8 @@ function readData(value: unknown): JsonObject | undefined {
 const data: Move = (audit, value) => {
   const whole = readData(value)
   if (!whole) {
-    if (text(value) !== undefined) audit['Data'] = { flattened: { _raw: value } }
+    if (value !== null && value !== '')
+      audit['Data'] = { flattened: { _raw: typeof value === 'string' ? value : JSON.stringify(value) } }
     return
   }
   const fields: JsonObject = { flattened: whole }

@@ -1,4 +1,4 @@
-// Audit records of Microsoft 365 (Management Activity API, audit searches, portal exports) to ECS, as Elastic's o365 integration has them.
+// Audit records of Microsoft 365 (Management Activity API, audit searches, exports) to ECS, as Elastic's o365 integration has them.
 import { PermanentError } from '../../../core/plugin/errors.ts'
 import { isObject, type JsonObject } from '../../../core/plugin/json.ts'
 import { cut } from '../../lib/flat-text.ts'
@@ -31,6 +31,8 @@ const TYPE: readonly string[] = ['info']
 const SIGNS = ['CreationTime', 'OrganizationId', 'UserKey', 'UserType', 'ClientIP', 'Platform']
 
 export function o365Audit({ tenants }: Settings): DataSet {
+  const nameOf = tenantNames(tenants)
+
   return {
     recognises(record) {
       if (record['RecordType'] !== undefined || record['Operation'] !== undefined || record['Workload'] !== undefined) return true
@@ -66,7 +68,7 @@ export function o365Audit({ tenants }: Settings): DataSet {
       const audit = keep(record, kind.all)
       const draft: Draft = { doc, event: happened, user: readUser(record), audit, users: [], ips: [] }
 
-      fillOrganization(record, draft, tenants)
+      fillOrganization(record, draft, nameOf)
       fillClient(record, draft, kind.address)
       fillServer(record, draft)
       if (typeof record['UserAgent'] === 'string') doc['user_agent'] = { original: record['UserAgent'] }
@@ -80,7 +82,7 @@ export function o365Audit({ tenants }: Settings): DataSet {
   }
 }
 
-/** The audit record inside a row of Search-UnifiedAuditLog or of a portal export (text), or of an audit search in Graph (object). */
+/** The audit record inside a row: of Search-UnifiedAuditLog or a portal export (text), or of an audit search in Graph (object). */
 function wrapped(row: JsonObject): unknown {
   return row['AuditData'] ?? row['auditData']
 }
@@ -131,9 +133,22 @@ function domainOf(address: string, at: number): string {
   return lastDomain
 }
 
-function fillOrganization(record: JsonObject, { doc, user }: Draft, tenants: ReadonlyMap<string, string>): void {
+/** Looks a tenant's name up by its id. Most records are of the tenant of the one before. */
+function tenantNames(tenants: ReadonlyMap<string, string>): (id: string) => string | undefined {
+  let lastId = ''
+  let lastName: string | undefined
+  return id => {
+    if (id !== lastId) {
+      lastName = tenants.get(id.toLowerCase())
+      lastId = id
+    }
+    return lastName
+  }
+}
+
+function fillOrganization(record: JsonObject, { doc, user }: Draft, nameOf: (id: string) => string | undefined): void {
   const id = text(record['OrganizationId'])
-  const name = (id !== undefined && nameOf(id, tenants)) || text(record['OrganizationName'])
+  const name = (id !== undefined && nameOf(id)) || text(record['OrganizationName'])
   const host = name ?? user['domain']
   if (id !== undefined) {
     doc['organization'] = name === undefined ? { id } : { id, name }
@@ -142,10 +157,6 @@ function fillOrganization(record: JsonObject, { doc, user }: Draft, tenants: Rea
     if (name !== undefined) doc['organization'] = { name }
     if (host !== undefined) doc['host'] = { name: host }
   }
-}
-
-function nameOf(id: string, tenants: ReadonlyMap<string, string>): string | undefined {
-  return tenants.size === 0 ? undefined : (tenants.get(id) ?? tenants.get(id.toLowerCase()))
 }
 
 function fillClient(record: JsonObject, { doc, audit, ips }: Draft, more: string | undefined): void {

@@ -1,5 +1,5 @@
 // Times as Microsoft's records and exports write them, to ISO 8601 in UTC with milliseconds.
-import { join } from '../../lib/flat-text.ts'
+import { cut, join } from '../../lib/flat-text.ts'
 
 const ISO = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?$/
 const NET_JSON = /^\/Date\((-?\d{1,14})(?:[+-]\d{4})?\)\/$/
@@ -44,17 +44,17 @@ function fromMs(ms: number): string | undefined {
   return ms >= 0 && ms < 253_402_300_800_000 ? new Date(ms).toISOString() : undefined
 }
 
-/** The day of the last record: most records have the day of the one before. */
-let lastDay = '1970-01-01'
+/** `yyyy-MM-ddTHH:mm:` of the last record: most records have that of the one before. */
+let lastMinute = '1970-01-01T00:00:'
 
 /** `yyyy-MM-ddTHH:mm:ss` with a day that exists. Nearly every record has this form, so it is read without a regular expression. */
 function isPlain(text: string): boolean {
-  if (text.charCodeAt(10) !== 84 || text.charCodeAt(13) !== 58 || text.charCodeAt(16) !== 58) return false
   // NaN, from what is no digit, fails every comparison.
-  if (!(two(text, 11) <= 23 && two(text, 14) <= 59 && two(text, 17) <= 59)) return false
-  if (text.startsWith(lastDay)) return true
-  if (!isDay(text)) return false
-  lastDay = text.slice(0, 10)
+  if (!(two(text, 17) <= 59)) return false
+  if (text.startsWith(lastMinute)) return true
+  if (text.charCodeAt(10) !== 84 || text.charCodeAt(13) !== 58 || text.charCodeAt(16) !== 58) return false
+  if (!(two(text, 11) <= 23 && two(text, 14) <= 59) || !isDay(text)) return false
+  lastMinute = cut(text, 0, 17)
   return true
 }
 

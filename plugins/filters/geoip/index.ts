@@ -1,7 +1,7 @@
 // Adds country, city and network of addresses.
 import { fileURLToPath } from 'node:url'
 import { defineFilter } from '../../../core/plugin/define.ts'
-import { OptionError } from '../../../core/plugin/errors.ts'
+import { OptionError, PermanentError } from '../../../core/plugin/errors.ts'
 import type { TableHandle } from '../../../core/plugin/interfaces.ts'
 import type { JsonObject } from '../../../core/plugin/json.ts'
 import { type FieldPath, fieldPath } from '../../lib/field-path.ts'
@@ -56,7 +56,11 @@ export default defineFilter({
       description: 'Look private, loopback and link-local addresses up too, for a database of your own networks',
     },
   },
-  examples: [{}, { databases: ['GeoLite2-City.mmdb', 'GeoLite2-ASN.mmdb'], fields: ['source.ip', 'destination.ip'] }, { databases: ['offices.mmdb'], private_addresses: true }],
+  examples: [
+    {},
+    { databases: ['GeoLite2-City.mmdb', 'GeoLite2-ASN.mmdb'], fields: ['source.ip', 'destination.ip'] },
+    { databases: ['offices.mmdb'], private_addresses: true },
+  ],
   create({ fields, databases, properties, target, private_addresses }, site) {
     if (target !== undefined && fields.length > 1)
       throw new OptionError('target', 'goes with one field only: a second result would replace the first')
@@ -116,7 +120,8 @@ function sameCountry(a: Readonly<JsonObject>, b: JsonObject): boolean {
 }
 
 function put(fields: JsonObject, path: FieldPath, value: JsonObject): void {
-  if (!path.set(fields, value)) throw new Error(`${path.text} cannot be set: something on the way to it is no object`)
+  if (!path.set(fields, value))
+    throw new PermanentError(`${path.text} cannot be set, because something on the way to it is no object`)
 }
 
 /** Where the result for an address goes: beside it, or into the object at `target`. */

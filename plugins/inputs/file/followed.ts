@@ -3,7 +3,18 @@ import { stat } from 'node:fs/promises'
 import { asError, errorCode } from '../../../core/plugin/errors.ts'
 import type { Chunk } from '../../../core/plugin/interfaces.ts'
 import type { Listing } from './discover.ts'
-import { forget, type Job, type Opened, openFile, origins, present, type Started, startKnown, startNew, whyUnread } from './job.ts'
+import {
+  forget,
+  type Job,
+  type Opened,
+  openFile,
+  origins,
+  present,
+  type Started,
+  startKnown,
+  startNew,
+  whyUnread,
+} from './job.ts'
 import type { Found } from './position.ts'
 import { emptyChunk, type Reading } from './reading.ts'
 import { ageOf, asItIs, close, isQuiet, type Tail, turn } from './tail.ts'

@@ -168,7 +168,9 @@ async function mustBeFile(path: string, missing: 'error' | 'wait'): Promise<void
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (missing === 'wait' || (code !== 'ENOENT' && code !== 'ENOTDIR')) return
-    throw new PenstockError('PEN_FILE_MISSING', `there is no file ${path}; correct the path, or write missing: wait`, { cause: error })
+    throw new PenstockError('PEN_FILE_MISSING', `there is no file ${path}; correct the path, or write missing: wait`, {
+      cause: error,
+    })
   }
   throw new PenstockError('PEN_FILE_FOLDER', `${path} is a folder; write ${join(path, '*')} for the files in it`)
 }

@@ -64,7 +64,10 @@ async function* readAll(job: Job, files: readonly Found[], signal: AbortSignal):
       yield* readFile(job, opened, signal)
     } catch (error) {
       const changed = error instanceof ContentChanged
-      job.troubles.set(file.path, changed ? 'it was cut off while it was read; what was not read by then is lost' : whyUnread(error))
+      job.troubles.set(
+        file.path,
+        changed ? 'it was cut off while it was read; what was not read by then is lost' : whyUnread(error),
+      )
     } finally {
       await opened.handle.close()
     }

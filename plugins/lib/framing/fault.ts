@@ -7,13 +7,14 @@ export const MAX_EVENT_BYTES = 16 * 1024 * 1024
 
 /** How much is kept of a piece that is longer than a record may be. */
 const HEAD_BYTES = 64 * 1024
+const NONE = Buffer.alloc(0)
 
 /** Collects a piece: whole up to `max` bytes, of a longer one the first 64 KiB and a hash. */
 export class FaultPiece {
   /** Where it begins in the source. Bytes. */
   readonly offset: number
   readonly #max: number
-  #bytes = Buffer.alloc(0)
+  #bytes: Buffer = NONE
   #length = 0
   #hash: Hash | undefined
 

@@ -250,7 +250,8 @@ class JsonFramer implements Framer {
     this.#mode = 'between'
     this.#at = end
     if (this.#role === 'name') {
-      this.#found = end - this.#start <= this.#nameBytes && nameIs(view.subarray(this.#start, end), this.#path[this.#level] as string)
+      this.#found =
+        end - this.#start <= this.#nameBytes && nameIs(view.subarray(this.#start, end), this.#path[this.#level] as string)
       this.#due = 'colon'
       return
     }

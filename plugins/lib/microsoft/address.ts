@@ -99,7 +99,7 @@ function withPort(host: Address, text: string, start: number): Address | undefin
 
 /** A bare address, which may be IPv4 written as IPv6, or have a zone (which no index takes). */
 function readHost(text: string): Address | undefined {
-  if (endOfIPv4(text) === text.length) return { ip: text, address: text, version: 'ipv4' }
+  if (text !== '' && endOfIPv4(text) === text.length) return { ip: text, address: text, version: 'ipv4' }
   if (!text.includes(':')) return undefined
   const zone = text.indexOf('%')
   const ip = zone < 0 ? text : cut(text, 0, zone)

@@ -9,7 +9,7 @@ import { Mending } from './mending.ts'
 import { appendAll, confirm, type OpenFile } from './open-file.ts'
 import { folderMode } from './open-inside.ts'
 import { periodOf, setAside } from './rotation.ts'
-import { lengthOf, slicesOf } from './slices.ts'
+import { lengthOf, slicesOf } from '../../lib/slices.ts'
 
 /** What goes to one path. */
 export interface Group {

@@ -6,7 +6,7 @@ import type { Address, Item, Output } from '../../../core/plugin/interfaces.ts'
 import { compile } from '../../lib/template.ts'
 import type { FileSettings } from './descriptors.ts'
 import { disk } from './disk.ts'
-import { FileSet, type Group } from './file-set.ts'
+import { FileSet } from './file-set.ts'
 import { folderOf, pathRules } from './path-rules.ts'
 import { ASIDE_BYTES } from './rotation.ts'
 
@@ -14,8 +14,6 @@ import { ASIDE_BYTES } from './rotation.ts'
 const REMEMBERED = 1024
 /** Paths that the summary counts. */
 const COUNTED = 10_000
-
-type Reject = (index: number, error: Error) => void
 
 export default defineOutput({
   summary: 'Writes events to files as NDJSON, plain or compressed, durable before they count as delivered',
@@ -109,7 +107,6 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
       last = found
       return found
     }
-    const absolute = (to: string | undefined) => fixed ?? resolve(site.folder, to ?? '')
 
     let files: FileSet | undefined
     const written = new Set<string>()
@@ -129,15 +126,21 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
       },
       async write(items, reject) {
         if (!files) throw new Error('the output is not open')
-        const refused = new Set<number>()
-        const groups = grouped(items, absolute, (index, error) => {
-          refused.add(index)
-          reject(index, error)
-        })
+        const refused = new Set<Same>()
+        const same = byPath(items)
+        const groups = same.map(one => ({
+          path: fixed ?? resolve(site.folder, one.to ?? ''),
+          items: one.items,
+          refuse(error: Error) {
+            refused.add(one)
+            for (const index of one.indices) reject(index, error)
+          },
+        }))
         bytes += await files.write(groups)
-        events += items.length - refused.size
-        for (const { to } of new Set(items.filter((_, index) => !refused.has(index)).map(item => item.address))) {
-          if (written.size < COUNTED) written.add(to ?? path.text)
+        for (const one of same) {
+          if (refused.has(one)) continue
+          events += one.items.length
+          if (written.size < COUNTED) written.add(one.to ?? path.text)
         }
       },
       async close() {
@@ -153,24 +156,22 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
   },
 })
 
-/** The items of each path in their order. Most batches have one path, and then the items are taken as they are. */
-function grouped(items: readonly Item[], absolute: (to: string | undefined) => string, reject: Reject): Group[] {
+/** The items that go to one path, in their order. */
+interface Same {
+  readonly to: string | undefined
+  readonly items: readonly Item[]
+  readonly indices: Iterable<number>
+}
+
+/** Most batches have one path, and then the items are taken as they are. */
+function byPath(items: readonly Item[]): Same[] {
   const first = items[0]?.address.to
-  const same = items.every(item => item.address.to === first)
+  if (items.length > 0 && items.every(item => item.address.to === first)) return [{ to: first, items, indices: items.keys() }]
   const indices = new Map<string | undefined, number[]>()
-  if (same && items.length > 0) return [{ path: absolute(first), items, refuse: error => rejectAll(items.keys(), error, reject) }]
   items.forEach(({ address: { to } }, index) => {
     const known = indices.get(to)
     if (known) known.push(index)
     else indices.set(to, [index])
   })
-  return [...indices].map(([to, of]) => ({
-    path: absolute(to),
-    items: of.map(index => items[index] as Item),
-    refuse: error => rejectAll(of, error, reject),
-  }))
-}
-
-function rejectAll(indices: Iterable<number>, error: Error, reject: Reject): void {
-  for (const index of indices) reject(index, error)
+  return [...indices].map(([to, of]) => ({ to, items: of.map(index => items[index] as Item), indices: of }))
 }

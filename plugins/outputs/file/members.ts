@@ -2,7 +2,7 @@
 import { promisify } from 'node:util'
 import { constants, crc32, deflateRaw, gunzip, zstdCompress, zstdDecompress } from 'node:zlib'
 import type { Handle } from './disk.ts'
-import { lengthOf } from './slices.ts'
+import { lengthOf } from '../../lib/slices.ts'
 
 export type Compression = 'none' | 'gzip' | 'zstd'
 

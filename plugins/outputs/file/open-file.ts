@@ -2,7 +2,7 @@
 import { RetryableError } from '../../../core/plugin/errors.ts'
 import { type Handle, retryable } from './disk.ts'
 import type { Own } from './mending.ts'
-import { rest } from './slices.ts'
+import { rest } from '../../lib/slices.ts'
 
 export interface OpenFile extends Own {
   /** Absolute, as it was asked for. */

@@ -1,5 +1,5 @@
 // Items as few long slices: what lies side by side in one buffer is written at once, without copying or joining.
-import type { Item } from '../../../core/plugin/interfaces.ts'
+import type { Item } from '../../core/plugin/interfaces.ts'
 
 /** The items' bytes in order, neighbours in the same buffer merged into one view. */
 export function slicesOf(items: readonly Item[]): Uint8Array[] {
