@@ -1,34 +1,16 @@
 // Cuts JSON text into records by bytes: the elements of arrays of any size, and values one after the other.
 import type { Chunk, Framer, FramerStart } from '../../../core/plugin/interfaces.ts'
 import { isObject, type Json, type JsonObject } from '../../../core/plugin/json.ts'
-import {
-  CLOSE_BRACE,
-  CLOSE_BRACKET,
-  COLON,
-  COMMA,
-  hasBom,
-  NEWLINE,
-  OPEN_BRACE,
-  OPEN_BRACKET,
-  QUOTE,
-  RETURN,
-  SPACE,
-  TAB,
-} from './bytes.ts'
+import { COMMA, hasBom, NEWLINE, OPEN_BRACE, RETURN, SPACE, TAB } from './bytes.ts'
 import { Carry } from './carry.ts'
 import { Cuts } from './cuts.ts'
 import { FaultPiece, MAX_EVENT_BYTES, tooLong } from './fault.ts'
 import { nextRecordLine } from './json-line.ts'
-import { DONE, isWordByte, OPEN, ValueScanner } from './json-value.ts'
+import { Place, type Role } from './json-place.ts'
+import { DONE, OPEN, ValueScanner } from './json-value.ts'
 
 /** What the bytes at hand belong to. */
 type Mode = 'between' | 'value' | 'broken'
-/** What the values are: whole texts, the elements of the array, or members of an object on the way to it. */
-type Place = 'top' | 'array' | 'members'
-/** What comes next among members; `found`: the value of the path's next name. */
-type Due = 'name' | 'colon' | 'value' | 'found'
-/** What becomes of a value. */
-type Role = 'record' | 'name' | 'skipped' | 'stray'
 
 const RECORD_SEPARATOR = 0x1e
 const TOO_LONG_HINT = '; where its own records lie in an array inside, name that with the option path'
@@ -50,19 +32,15 @@ class JsonFramer implements Framer {
   state: Json | undefined
   readonly #meta: Readonly<JsonObject>
   readonly #max: number
-  readonly #path: readonly string[]
+  readonly #path: string
   /** A longer name, quotes included, is none of the path's: not even with every letter as an escape. */
   readonly #nameBytes: number
   readonly #carry = new Carry()
   readonly #cuts = new Cuts()
   readonly #scanner = new ValueScanner()
+  readonly #place: Place
   #mode: Mode = 'between'
-  #place: Place = 'top'
   #role: Role = 'record'
-  /** How many names of the path lead to the members at hand. */
-  #level = 0
-  #due: Due = 'name'
-  #found = false
   /** The next byte to look at, and the first one of the value under way; both count from the carry's first byte. */
   #at = 0
   #start = 0
@@ -84,14 +62,15 @@ class JsonFramer implements Framer {
   constructor(meta: Readonly<JsonObject>, start: FramerStart | undefined, path: readonly string[]) {
     this.#meta = meta
     this.#max = start?.maxEventBytes ?? MAX_EVENT_BYTES
-    this.#path = path
+    this.#path = path.join('.')
+    this.#place = new Place(path)
     this.#nameBytes = 2 + 6 * Math.max(0, ...path.map(name => name.length))
     const state: unknown = start?.state
     if (isObject(state) && state['in'] === 'array') {
-      this.#place = 'array'
+      this.#place.resume()
       this.#indent = -1
       if (typeof state['column'] === 'number') this.#column = state['column']
-      this.#mark(0)
+      this.#mark(0, true)
     }
   }
 
@@ -110,14 +89,14 @@ class JsonFramer implements Framer {
       this.#walk(view)
     }
     if (this.#mode === 'broken') this.#tell(view)
-    else if (this.#place !== 'top' && !this.#damaged) {
+    else if (this.#place.kind !== 'top' && !this.#damaged) {
       const piece = this.#envelope ?? new FaultPiece(this.#carry.offset + view.length, this.#max)
       if (this.#envelope) piece.add(view.subarray(this.#envelopeFed))
       this.#cuts.faults.push(
-        piece.fault('PEN_CUT_OFF', `The source ends before its ${this.#place === 'array' ? 'array' : 'object'} is closed.`),
+        piece.fault('PEN_CUT_OFF', `The source ends before its ${this.#place.kind === 'array' ? 'array' : 'object'} is closed.`),
       )
     }
-    this.#mark(view.length)
+    this.#mark(view.length, this.#place.kind === 'array')
     return this.#cuts.chunks(this.#carry, view.length, this.#meta)
   }
 
@@ -153,86 +132,48 @@ class JsonFramer implements Framer {
   }
 
   #meet(view: Buffer, byte: number): void {
-    if (this.#place === 'members') this.#meetMember(view, byte)
-    else if (this.#place === 'top' && byte === OPEN_BRACKET && this.#path.length === 0) this.#openArray()
-    else if (this.#place === 'top' && byte === OPEN_BRACE && this.#path.length > 0) this.#openEnvelope()
-    else if (this.#place === 'array' && byte === CLOSE_BRACKET) this.#closeArray()
-    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET || byte === QUOTE || isWordByte(byte))
-      this.#begin(byte, this.#place === 'top' && this.#path.length > 0 ? 'stray' : 'record')
-    else this.#break(view, this.#at, 'this is no JSON value')
-  }
-
-  #meetMember(view: Buffer, byte: number): void {
-    if (this.#due === 'colon') {
-      if (byte === COLON) this.#step(this.#found ? 'found' : 'value')
-      else this.#break(view, this.#at, 'a name without a colon')
-    } else if (this.#due === 'name') {
-      if (byte === QUOTE) this.#begin(byte, 'name')
-      else if (byte === CLOSE_BRACE) this.#closeMembers(view)
-      else this.#break(view, this.#at, 'no name where a name is due')
-    } else if (this.#due === 'value') this.#begin(byte, 'skipped')
-    else if (this.#level + 1 < this.#path.length) {
-      if (byte === OPEN_BRACE) {
-        this.#level++
-        this.#step('name')
-      } else this.#begin(byte, 'skipped')
-    } else {
-      this.#envelope = undefined
-      if (byte === OPEN_BRACKET) this.#openArray()
-      else this.#begin(byte, 'record')
+    const meeting = this.#place.meet(byte)
+    switch (meeting) {
+      case 'record':
+      case 'stray':
+      case 'name':
+      case 'skipped':
+        this.#begin(byte, meeting)
+        return
+      case 'broken':
+        this.#break(view, this.#at, this.#place.reason)
+        return
+      case 'open object':
+        this.#mark(this.#at, false)
+        this.#envelope = new FaultPiece(this.#carry.offset + this.#at, this.#max)
+        this.#envelopeFed = this.#at
+        this.#damaged = false
+        break
+      case 'open array':
+        this.#envelope = undefined
+        this.#damaged = false
+        break
+      case 'close array':
+        // Behind the array, before the end of the object around it, no later framer could go on.
+        this.#mark(this.#at, true)
+        break
+      case 'close object':
+        if (!this.#envelope) break
+        this.#envelope.add(view.subarray(this.#envelopeFed, this.#at + 1))
+        this.#cuts.faults.push(
+          this.#envelope.fault('PEN_NO_RECORDS', `The object has no ${this.#path}, where its records should be.`),
+        )
+        this.#envelope = undefined
     }
-  }
-
-  #step(due: Due): void {
-    this.#due = due
-    this.#at++
-  }
-
-  #openArray(): void {
-    this.#place = 'array'
-    this.#damaged = false
     this.#indent = -1
     this.#at++
-  }
-
-  #closeArray(): void {
-    // Only inside the array, or outside of everything, can a later framer go on.
-    this.#mark(this.#at)
-    this.#place = this.#path.length > 0 ? 'members' : 'top'
-    this.#level = this.#path.length - 1
-    this.#due = 'name'
-    this.#indent = -1
-    this.#at++
-  }
-
-  #openEnvelope(): void {
-    this.#mark(this.#at)
-    this.#envelope = new FaultPiece(this.#carry.offset + this.#at, this.#max)
-    this.#envelopeFed = this.#at
-    this.#place = 'members'
-    this.#damaged = false
-    this.#level = 0
-    this.#due = 'name'
-    this.#at++
-  }
-
-  #closeMembers(view: Buffer): void {
-    this.#at++
-    if (this.#level-- > 0) return
-    this.#place = 'top'
-    this.#indent = -1
-    if (!this.#envelope) return
-    this.#envelope.add(view.subarray(this.#envelopeFed, this.#at))
-    this.#cuts.faults.push(
-      this.#envelope.fault('PEN_NO_RECORDS', `The object has no ${this.#path.join('.')}, where its records should be.`),
-    )
-    this.#envelope = undefined
   }
 
   #begin(byte: number, role: Role): void {
     this.#mode = 'value'
     this.#role = role
     this.#start = this.#at
+    if (role === 'record') this.#envelope = undefined
     if (byte === OPEN_BRACE && role === 'record' && this.#indent >= 0) this.#column = this.#indent
     this.#indent = -1
     this.#scanner.begin(byte)
@@ -265,7 +206,7 @@ class JsonFramer implements Framer {
     }
     const piece = this.#pieceFrom(this.#start)
     piece.add(view.subarray(this.#fed, end))
-    const wrong = `This value is no object, so it has no ${this.#path.join('.')}, where its records should be.`
+    const wrong = `This value is no object, so it has no ${this.#path}, where its records should be.`
     this.#cuts.faults.push(
       this.#role === 'stray' ? piece.fault('PEN_NO_RECORDS', wrong) : tooLong(piece, this.#max, TOO_LONG_HINT),
     )
@@ -285,7 +226,7 @@ class JsonFramer implements Framer {
       this.#envelope = undefined
     } else this.#pieceFrom(start)
     this.#mode = 'broken'
-    if (this.#place === 'members') this.#place = 'top'
+    this.#place.escape()
     this.#damaged = true
     // Behind a value's first byte records may be found that it would have swallowed. Not where that could be done over and over
     // (deep nesting), nor where it would hang on how the bytes were pushed (those of a long value are gone).
@@ -338,7 +279,7 @@ class JsonFramer implements Framer {
     }
     this.#envelope?.add(view.subarray(this.#envelopeFed))
     this.#envelopeFed = view.length
-    if (this.#place !== 'members') this.#mark(safe)
+    if (this.#place.kind !== 'members') this.#mark(safe, this.#place.kind === 'array')
     const chunks = this.#cuts.chunks(this.#carry, keep, this.#meta)
     this.#at -= keep
     this.#start -= keep
@@ -347,9 +288,9 @@ class JsonFramer implements Framer {
     return chunks
   }
 
-  #mark(at: number): void {
+  #mark(at: number, inArray: boolean): void {
     this.consumed = this.#carry.offset + at
-    this.state = this.#place === 'array' ? { in: 'array', column: this.#column } : undefined
+    this.state = inArray ? { in: 'array', column: this.#column } : undefined
   }
 }
 
