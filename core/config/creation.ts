@@ -1,7 +1,7 @@
 // Calls every plugin's `create` as the engine will, so that a wrong expression, template or pattern is found before anything runs.
 import type { Plugin } from '../plugin/define.ts'
 import { asError, OptionError } from '../plugin/errors.ts'
-import type { Site, TableHandle } from '../plugin/interfaces.ts'
+import type { Filter, Site, TableHandle } from '../plugin/interfaces.ts'
 import { copyJson, type JsonObject } from '../plugin/json.ts'
 import type { OptionSchema } from '../plugin/options.ts'
 import { loadPlugin } from '../plugin/registry.ts'
@@ -38,9 +38,15 @@ class NeedsTable extends Error {
 export async function checkCreation(reading: Reading, { inputs, filters, tables, outputs }: Drafts): Promise<void> {
   const ids = tables.map(({ id }) => id)
   const codecs = inputs.map(({ codec }) => codec).filter(codec => codec !== undefined)
-  for (const draft of [...inputs, ...codecs, ...filters, ...tables, ...outputs, ...outputs.flatMap(output => output.filters)]) {
+  const own = outputs.flatMap(output => output.filters)
+  for (const draft of [...inputs, ...codecs, ...filters, ...tables, ...outputs, ...own]) {
     if (!draft.ok || !expressionsFit(reading.report, draft.tree, { properties: draft.plugin?.options ?? {} })) continue
-    await createOne(reading.report, draft, ids)
+    const instance = await createOne(reading.report, draft, ids)
+    // A gate decides whether an event goes on at all: there is no such question for one output alone.
+    if (own.includes(draft as (typeof own)[number]) && (instance as Filter | undefined)?.gate) {
+      const place = followText(draft.tree, 'type') ?? draft.tree
+      reading.report.error(place, `${stepName(draft)} decides across events, which works for all outputs only: move it to the pipeline's filters`)
+    }
   }
 }
 
@@ -65,16 +71,16 @@ function expressionsFit(report: Report, tree: Tree, schema: OptionSchema): boole
   return fit
 }
 
-async function createOne(report: Report, draft: Draft, tables: readonly string[]): Promise<void> {
+/** The instance, or undefined when its options are refused, which is reported. */
+async function createOne(report: Report, draft: Draft, tables: readonly string[]): Promise<unknown> {
   const own = new Map<string, OwnTable>()
   for (;;) {
     try {
-      draft.plugin?.create(copyJson(draft.options), checkingSite(draft, tables, own))
-      return
+      return draft.plugin?.create(copyJson(draft.options), checkingSite(draft, tables, own))
     } catch (error) {
       if (!(error instanceof NeedsTable)) {
         explain(report, draft, asError(error))
-        return
+        return undefined
       }
       own.set(error.key, await prepareTable(error, draft.folder))
     }

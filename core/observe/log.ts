@@ -1,5 +1,5 @@
 // The log: JSON lines, or lines for people on a terminal. Values from outside are capped and cannot break a line.
-import { pino } from 'pino'
+import { createRequire } from 'node:module'
 import type { Log } from '../plugin/interfaces.ts'
 import type { JsonObject } from '../plugin/json.ts'
 import { visible } from './text.ts'
@@ -22,8 +22,26 @@ const COLORS: Readonly<Record<string, string>> = { debug: '\u001b[2m', info: '\u
 
 /** Gives the log of a pipeline, or of one of its steps. */
 export function createLog(settings: LogSettings): (pipeline: string, step?: string) => Log {
-  const { level, pretty, color, write } = settings
-  const root = pino(
+  let root: ReturnType<typeof openPino> | undefined
+  const from = LEVELS.indexOf(settings.level)
+  return (pipeline, step) => {
+    let logger: ReturnType<typeof openPino> | undefined
+    const at = (name: 'debug' | 'info' | 'warn' | 'error') => {
+      if (LEVELS.indexOf(name) < from) return () => {}
+      return (fields: JsonObject, message: string): void => {
+        root ??= openPino(settings)
+        logger ??= root.child({ pipeline, ...(step !== undefined && { step }) })
+        logger[name](capped(fields), cut(message))
+      }
+    }
+    return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  }
+}
+
+/** Loaded with the first line: a start that has nothing to say need not wait for it. */
+function openPino({ level, pretty, color, write }: LogSettings) {
+  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
+  return pino(
     {
       level,
       base: null,
@@ -31,16 +49,8 @@ export function createLog(settings: LogSettings): (pipeline: string, step?: stri
       formatters: { level: label => ({ level: label }) },
       messageKey: 'message',
     },
-    { write: line => write(pretty ? readable(JSON.parse(line) as JsonObject, color) : line) },
+    { write: (line: string) => write(pretty ? readable(JSON.parse(line) as JsonObject, color) : line) },
   )
-  return (pipeline, step) => {
-    const logger = root.child({ pipeline, ...(step !== undefined && { step }) })
-    const at =
-      (name: 'debug' | 'info' | 'warn' | 'error') =>
-      (fields: JsonObject, message: string): void =>
-        logger[name](capped(fields), cut(message))
-    return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
-  }
 }
 
 function cut(text: string): string {

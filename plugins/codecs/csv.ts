@@ -57,7 +57,7 @@ export default defineCodec({
         const between = typeof meta['delimiter'] === 'string' ? meta['delimiter'] : (given ?? ',')
         const values = rowValues(recordText(record, invalid_utf8), between, quote)
         if (values.length !== names.length && !relax_columns)
-          throw new PermanentError(`The row has ${values.length} values for ${names.length} columns.`, { code: 'PEN_CSV' })
+          throw new PermanentError(`The row has ${count(values, 'value')} for ${count(names, 'column')}.`, { code: 'PEN_CSV' })
         const fields: JsonObject = {}
         for (let i = 0; i < values.length; i++) setOwn(fields, names[i] ?? `column_${i + 1}`, values[i])
         return fields
@@ -69,4 +69,8 @@ export default defineCodec({
 function checkCharacter(option: string, value: string, more: string): void {
   if (!/^[\x01-\x09\x0b\x0c\x0e-\x7f]$/.test(value))
     throw new OptionError(option, `"${value}" must be one ASCII character that ends no line${more}`)
+}
+
+function count(list: readonly string[], noun: string): string {
+  return `${list.length} ${noun}${list.length === 1 ? '' : 's'}`
 }

@@ -201,6 +201,9 @@ t.test('a damaged dead letter file is refused; set aside, the letters that can b
   const folder = join(t.testdir(), 'state')
   await filled(folder, 300)
   const path = join(folder, 'letters.db')
+  const before = await openStore(folder)
+  await before.letters.remove({ after: 290 })
+  await before.close()
   const pages = statSync(path).size / PAGE
   for (let page = Math.floor(pages / 2); page < pages / 2 + 8; page++) spoil(path, page)
   const { code, message } = await failure(openStore(folder))
@@ -210,11 +213,11 @@ t.test('a damaged dead letter file is refused; set aside, the letters that can b
   const store = await openStore(folder, { setAside: true })
   t.teardown(() => store.close())
   const kept = await store.letters.list({})
-  t.ok(kept.length > 200 && kept.length < 300, `${kept.length} of 300 are kept`)
+  t.ok(kept.length > 200 && kept.length < 290, `${kept.length} of 290 are kept`)
   for (const { id, bytes } of kept) t.match(Buffer.from(bytes).toString(), new RegExp(`^letter ${id} `))
   t.equal((await store.letters.counts())[0]?.count, kept.length)
   await store.letters.add([letter()])
-  t.equal((await store.letters.list({ after: 299 })).at(-1)?.id, 301, 'an id is not given a second time')
+  t.equal((await store.letters.list({ after: 290 })).at(-1)?.id, 301, 'an id is not given a second time')
   t.equal((await store.allPositions()).length, 20, 'the positions are not touched')
 })
 

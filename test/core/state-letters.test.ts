@@ -83,7 +83,8 @@ t.test('filters, pages and counts', async t => {
 })
 
 t.test('marks are set, found, counted and go with their letters; ids are never given again', async t => {
-  const store = await openStore(t.testdir())
+  const folder = t.testdir()
+  const store = await openStore(folder)
   t.teardown(() => store.close())
   await store.letters.add(Array.from({ length: 5 }, () => letter()))
   t.equal(await store.letters.mark({ ids: [2, 4, 9] }), 2)
@@ -98,6 +99,9 @@ t.test('marks are set, found, counted and go with their letters; ids are never g
   t.same(await ids(store, { replay: true }), [])
   t.equal(await store.letters.remove({}), 2)
   t.same(await store.letters.counts(), [])
+  const other = new DatabaseSync(join(folder, 'letters.db'))
+  t.equal(other.prepare('SELECT count(*) AS n FROM marks').get()?.['n'], 0)
+  other.close()
   await store.letters.add([letter()])
   t.same(await ids(store), [6])
   t.same(await ids(store, { replay: true }), [], 'an old mark does not fall on a new letter')

@@ -35,9 +35,15 @@ function pinnedNode() {
 }
 
 const node = pinnedNode()
-// Tools that start "node" themselves (tap, npm) must find the same one.
-const path = `${dirname(node)}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH}`
-const child = spawn(node, process.argv.slice(2), { stdio: 'inherit', env: { ...process.env, PATH: path } })
+const env = {
+  ...process.env,
+  // Tools that start "node" themselves (tap, npm) must find the same one.
+  PATH: `${dirname(node)}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH}`,
+  // From the first file on: what the program switches on itself comes too late for its own entry, which would be stripped of its
+  // types each time.
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(import.meta.dirname, '../../node_modules/.cache/node'),
+}
+const child = spawn(node, process.argv.slice(2), { stdio: 'inherit', env })
 for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGUSR2']) {
   process.on(signal, () => {
     // A terminal sends Ctrl-C to the whole group: passed on as well, it would arrive as the second signal that ends the drain.

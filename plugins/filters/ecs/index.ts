@@ -20,7 +20,8 @@ const NAMED_KEYS = 12
 export default defineFilter({
   summary: 'Maps Microsoft 365 records to the Elastic Common Schema',
   description: `Every document has \`@timestamp\`, \`event.id\`, \`event.action\` and \`event.dataset\`, the ECS fields that
-Elastic's own integrations give the record, and what is left of the record below \`o365.audit\` or \`microsoft.online_message_trace\`.
+Elastic's own integrations give the record, and what is left of the record below \`o365.audit\` or
+\`microsoft.online_message_trace\`.
 
 - \`event.id\` is the record's own id; without one, a hash of its bytes. For message trace it is made of trace id, recipient and
   status, so that a row which changes from pending to delivered becomes a second document.

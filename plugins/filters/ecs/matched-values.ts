@@ -1,4 +1,4 @@
-// Takes the texts that a DLP rule matched out of a record before anything else sees it: card numbers, secrets, what stood around them.
+// Takes the texts that a DLP rule matched out of a record before anything else sees it: card numbers, secrets and the like.
 import { PermanentError } from '../../../core/plugin/errors.ts'
 import type { Event } from '../../../core/plugin/interfaces.ts'
 import { isObject } from '../../../core/plugin/json.ts'

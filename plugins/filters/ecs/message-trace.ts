@@ -1,3 +1,4 @@
+// Message trace rows (Graph, PowerShell, Reporting Web Service, MessageTraceLogGatherer) to ECS, for each recipient and status one.
 import { type JsonObject, setOwn } from '../../../core/plugin/json.ts'
 import { cut, join } from '../../lib/flat-text.ts'
 import { readAddress } from '../../lib/microsoft/address.ts'

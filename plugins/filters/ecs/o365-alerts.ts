@@ -6,7 +6,9 @@ import type { Kind } from './o365-kinds.ts'
 import { isoTime } from './times.ts'
 
 /** Keys of `Data` that have been seen: they get fields of their own. Nobody publishes what they mean. */
-const KNOWN = new Set('ad an at cid eid etype f3u imsgid lon md ms op reid rid sev suid tdc te tid trc ts tsd ttdt ut wl'.split(' '))
+const KNOWN = new Set(
+  'ad an at cid eid etype f3u imsgid lon md ms op reid rid sev suid tdc te tid trc ts tsd ttdt ut wl'.split(' '),
+)
 const TIMES = new Set(['at', 'md', 'te', 'ts', 'ttdt'])
 
 function readData(value: unknown): JsonObject | undefined {

@@ -1,4 +1,4 @@
-// Audit records of Microsoft 365 (Management Activity API, audit searches, exports) to ECS, as Elastic's o365 integration has them.
+// Audit records of Microsoft 365 (Management Activity API, audit searches, exports) to ECS, as Elastic's integration has it.
 import { PermanentError } from '../../../core/plugin/errors.ts'
 import { isObject, type JsonObject } from '../../../core/plugin/json.ts'
 import { cut } from '../../lib/flat-text.ts'
@@ -82,7 +82,7 @@ export function o365Audit({ tenants }: Settings): DataSet {
   }
 }
 
-/** The audit record inside a row: of Search-UnifiedAuditLog or a portal export (text), or of an audit search in Graph (object). */
+/** The audit record inside a row: of Search-UnifiedAuditLog or a portal export (text), of an audit search in Graph (object). */
 function wrapped(row: JsonObject): unknown {
   return row['AuditData'] ?? row['auditData']
 }
@@ -94,7 +94,7 @@ function unwrap(inner: unknown): JsonObject {
     record = JSON.parse(String(inner))
   } catch (cause) {
     throw new PermanentError(
-      'AuditData of this row is no JSON. If a spreadsheet wrote the file, it cut the text at 32,767 characters: use the export as it came.',
+      'AuditData of this row is no JSON. A spreadsheet cuts texts at 32,767 characters: use the export as it came.',
       { cause },
     )
   }

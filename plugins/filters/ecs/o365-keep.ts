@@ -70,8 +70,8 @@ const platform: Move = (audit, value, key) => {
 }
 
 /**
- * The fields of any record that do not stay as they are. RecordType, UserType, Version, CreationTime, UserId and UserKey stand at the
- * head of every o365.audit and are set there.
+ * The fields of any record that do not stay as they are. RecordType, UserType, Version, CreationTime, UserId and UserKey stand at
+ * the head of every o365.audit and are set there.
  */
 const MOVES: Readonly<Record<string, Move>> = {
   '@odata.type': gone,
@@ -135,8 +135,8 @@ export function keep(record: JsonObject, moves: Moves): JsonObject {
 }
 
 /**
- * The fields at the head of every o365.audit, and those that most records of a service have. One literal reserves room for them in the
- * object itself, which makes it faster to fill and to write, and is what keeps V8 from making a hash table of a record with many fields.
+ * The fields at the head of every o365.audit, and those that most records of a service have. One literal reserves room for them
+ * in the object itself, which makes it faster to fill and to write, and keeps V8 from making a hash table of many fields.
  */
 function head(record: JsonObject, moves: Moves): JsonObject {
   const { CreationTime, UserId, UserKey } = record

@@ -7,8 +7,8 @@ const LOCAL = /^(\d{1,2})\/(\d{1,2})\/(\d{4}),? (\d{1,2}):(\d\d)(?::(\d\d))?(?: 
 
 /**
  * Reads a time: `2026-05-01T09:12:33` with or without fraction (digits beyond milliseconds are cut) and zone (none is UTC),
- * `/Date(1777626753000)/`, and `5/1/2026 9:12:33 AM` (month first, unless it can only be the day). Gives `2026-05-01T09:12:33.000Z`;
- * undefined for anything else, and for years before 1970, which mean "never" in these records.
+ * `/Date(1777626753000)/`, and `5/1/2026 9:12:33 AM` (month first, unless it can only be the day). Gives
+ * `2026-05-01T09:12:33.000Z`; undefined for anything else, and for years before 1970, which mean "never" in these records.
  */
 export function isoTime(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined
@@ -47,7 +47,7 @@ function fromMs(ms: number): string | undefined {
 /** `yyyy-MM-ddTHH:mm:` of the last record: most records have that of the one before. */
 let lastMinute = '1970-01-01T00:00:'
 
-/** `yyyy-MM-ddTHH:mm:ss` with a day that exists. Nearly every record has this form, so it is read without a regular expression. */
+/** `yyyy-MM-ddTHH:mm:ss` with a day that exists: the form of nearly every record, so it is read without a regular expression. */
 function isPlain(text: string): boolean {
   // NaN, from what is no digit, fails every comparison.
   if (!(two(text, 17) <= 59)) return false

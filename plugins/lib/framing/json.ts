@@ -131,6 +131,7 @@ class JsonFramer implements Framer {
     }
   }
 
+  /** What is no separator: a value begins here, or something opens or closes. */
   #meet(view: Buffer, byte: number): void {
     const meeting = this.#place.meet(byte)
     switch (meeting) {
@@ -191,12 +192,11 @@ class JsonFramer implements Framer {
     this.#mode = 'between'
     this.#at = end
     if (this.#role === 'name') {
-      this.#found =
-        end - this.#start <= this.#nameBytes && nameIs(view.subarray(this.#start, end), this.#path[this.#level] as string)
-      this.#due = 'colon'
+      const short = end - this.#start <= this.#nameBytes
+      this.#place.named(short && nameIs(view.subarray(this.#start, end), this.#place.sought))
       return
     }
-    this.#due = 'name'
+    this.#place.passed()
     if (this.#role === 'skipped') return
     if (this.#role === 'record' && !this.#piece && end - this.#start <= this.#max) {
       if (this.#scanner.word && !SCALAR.test(view.latin1Slice(this.#start, end)))

@@ -1,4 +1,4 @@
-// Reads addresses as Microsoft's records write them: with a port, in brackets, IPv4 inside IPv6, behind a machine's name, host names.
+// Reads addresses as Microsoft's records write them: with a port, in brackets, IPv4 inside IPv6, behind a machine's name.
 import { isIPv6 } from 'node:net'
 import { cut } from '../flat-text.ts'
 
@@ -90,7 +90,7 @@ function read(text: string): Address {
   return (host && withPort(host, text, colon + 1)) || { domain: text }
 }
 
-/** The address with the port that begins at `start`; without it where the digits are no port; undefined where they are no digits. */
+/** The address with the port that begins at `start`; without it where the digits are none; undefined for what are no digits. */
 function withPort(host: Address, text: string, start: number): Address | undefined {
   const port = readPort(text, start)
   if (port !== undefined) return { ...host, port }
