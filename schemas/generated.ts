@@ -15,7 +15,14 @@ export async function generated(): Promise<ReadonlyMap<string, string>> {
   const plugins = await listPlugins()
   const files = new Map<string, string>()
   files.set('schemas/pipeline.schema.json', `${JSON.stringify(pipelineSchema(plugins), null, 2)}\n`)
-  for (const kind of KINDS) files.set(`plugins/${kind}s/README.md`, page(kind, plugins.filter(plugin => plugin.kind === kind)))
+  for (const kind of KINDS)
+    files.set(
+      `plugins/${kind}s/README.md`,
+      page(
+        kind,
+        plugins.filter(plugin => plugin.kind === kind),
+      ),
+    )
   return files
 }
 
@@ -32,7 +39,11 @@ function pipelineSchema(plugins: readonly Listed[]): JsonObject {
       return schema
     })
     const others = { ...toJsonSchema(STEP[kind], true) }
-    const otherType = { type: 'string', not: { enum: own.map(({ name }) => name) }, description: `A ${kind} plugin by path or package` }
+    const otherType = {
+      type: 'string',
+      not: { enum: own.map(({ name }) => name) },
+      description: `A ${kind} plugin by path or package`,
+    }
     others.properties = { ...(others.properties as JsonObject), type: otherType }
     definitions[kind] = {
       type: 'object',
@@ -44,12 +55,14 @@ function pipelineSchema(plugins: readonly Listed[]): JsonObject {
   const schema = toJsonSchema(PIPELINE)
   const properties = schema.properties as Record<string, JsonObject>
   const lists: Readonly<Record<string, Kind>> = { inputs: 'input', filters: 'filter', tables: 'table', outputs: 'output' }
-  for (const [name, kind] of Object.entries(lists)) properties[name] = { ...properties[name], items: { $ref: `#/definitions/${kind}` } }
+  for (const [name, kind] of Object.entries(lists))
+    properties[name] = { ...properties[name], items: { $ref: `#/definitions/${kind}` } }
   const { input, output } = definitions as Record<'input' | 'output', { anyOf: JsonObject[] }>
   for (const step of input.anyOf) {
     ;(step.properties as JsonObject).codec = { anyOf: [{ type: 'string' }, { $ref: '#/definitions/codec' }] }
   }
-  for (const step of output.anyOf) (step.properties as JsonObject).filters = { type: 'array', items: { $ref: '#/definitions/filter' } }
+  for (const step of output.anyOf)
+    (step.properties as JsonObject).filters = { type: 'array', items: { $ref: '#/definitions/filter' } }
   return { $schema: 'http://json-schema.org/draft-07/schema#', title: 'Penstock pipeline', ...schema, definitions }
 }
 

@@ -1,10 +1,10 @@
 // penstock check: finds every mistake in pipelines before anything runs.
-import { parseArgs } from 'node:util'
 import { loadPipeline } from '../config/load.ts'
 import { headline } from '../config/problem.ts'
 import type { PipelineConfig } from '../config/types.ts'
 import type { Verb } from '../plugin/define.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
+import { commandLine } from './args.ts'
 import { EXIT } from './exit-codes.ts'
 import { painter } from './terminal.ts'
 import { tell } from './verbs.ts'
@@ -22,7 +22,7 @@ export const verb: Verb = {
   summary: 'Find every mistake in pipelines before they run',
   usage,
   async run(args) {
-    const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} })
+    const { positionals } = commandLine(args, {})
     if (positionals.length === 0) throw new PenstockError('PEN_USAGE', 'check needs a pipeline file (penstock check --help)')
     const paint = painter(process.stdout)
     let code: number = EXIT.ok

@@ -1,10 +1,10 @@
 // penstock dlq: the dead letters, to list, show, replay and purge. Works beside a running engine.
-import { parseArgs } from 'node:util'
 import { visible } from '../observe/text.ts'
 import type { Verb } from '../plugin/define.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import { openStore } from '../state/store.ts'
 import type { LetterFilter, Store, StoredLetter } from '../state/types.ts'
+import { commandLine, STATE_DIR, wholeNumber } from './args.ts'
 import { EXIT } from './exit-codes.ts'
 import { bytes, columns, number, painter } from './terminal.ts'
 
@@ -37,21 +37,17 @@ export const verb: Verb = {
   summary: 'List, show, replay and purge dead letters',
   usage,
   async run(args) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        'state-dir': { type: 'string', default: 'state' },
-        pipeline: { type: 'string' },
-        step: { type: 'string' },
-        before: { type: 'string' },
-        limit: { type: 'string', default: '20' },
-        all: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-      },
+    const { values, positionals } = commandLine(args, {
+      'state-dir': STATE_DIR,
+      pipeline: { type: 'string' },
+      step: { type: 'string' },
+      before: { type: 'string' },
+      limit: { type: 'string', default: '20' },
+      all: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
     })
     const [action, ...idTexts] = positionals
-    const ids = idTexts.map(id => wholeNumber(id))
+    const ids = idTexts.map(id => wholeNumber('an id', id))
     if (action !== 'list' && action !== 'show' && action !== 'replay' && action !== 'purge') {
       throw new PenstockError('PEN_USAGE', 'dlq needs list, show, replay or purge (penstock dlq --help)')
     }
@@ -70,7 +66,7 @@ export const verb: Verb = {
     }
     const store = await openStore(values['state-dir'], { beside: true })
     try {
-      if (action === 'list') return await list(store, filter, wholeNumber(values.limit), values.json)
+      if (action === 'list') return await list(store, filter, wholeNumber('--limit', values.limit), values.json)
       if (action === 'show') return await show(store, filter, values.json)
       const count = action === 'replay' ? await store.letters.mark(filter) : await store.letters.remove(filter)
       const done = action === 'replay' ? 'marked; the pipeline reads them when it runs' : 'forgotten'
@@ -98,7 +94,9 @@ async function list(store: Store, filter: LetterFilter, limit: number, json: boo
   const paint = painter(process.stdout)
   const all = counts.reduce((sum, { count }) => sum + count, 0)
   const totals = counts.map(one => [one.pipeline, one.step, one.code, number(one.count), bytes(one.bytes)])
-  process.stdout.write(`${paint('bold', `${number(all)} dead letter${all === 1 ? '' : 's'}`)}\n${columns([['pipeline', 'step', 'code', 'count', 'size'], ...totals], [3, 4], '  ')}\n\n`)
+  process.stdout.write(
+    `${paint('bold', `${number(all)} dead letter${all === 1 ? '' : 's'}`)}\n${columns([['pipeline', 'step', 'code', 'count', 'size'], ...totals], [3, 4], '  ')}\n\n`,
+  )
   for (const letter of letters) process.stdout.write(`${headline(letter, paint)}\n`)
   if (letters.length < all) process.stdout.write(`  … and ${number(all - letters.length)} more (--limit)\n`)
   process.stdout.write(`\nLook at one: penstock dlq show ${letters[0]?.id ?? 'ID'}\n`)
@@ -127,12 +125,18 @@ async function show(store: Store, filter: LetterFilter, json: boolean): Promise<
     const rows = [
       ['written', at],
       ['pipeline', pipeline],
-      ['step', `${step} (${stage === 'decode' ? 'the record could not be read' : stage === 'output' ? 'the destination refused it' : 'a filter failed'})`],
+      [
+        'step',
+        `${step} (${stage === 'decode' ? 'the record could not be read' : stage === 'output' ? 'the destination refused it' : 'a filter failed'})`,
+      ],
       ['error', `${code}: ${error}`],
       ['input', input],
       ...(event === undefined ? [] : [['event', event]]),
       ...(offset === undefined ? [] : [['offset', `${number(offset)} bytes`]]),
-      ['length', `${number(length)} bytes${letter.bytes.length < length ? `, of which the first ${number(letter.bytes.length)} were kept` : ''}`],
+      [
+        'length',
+        `${number(length)} bytes${letter.bytes.length < length ? `, of which the first ${number(letter.bytes.length)} were kept` : ''}`,
+      ],
       ...(sha256 === undefined ? [] : [['sha256', sha256]]),
       ['replayed', tries === 0 ? 'never' : `${tries} times`],
       ...Object.entries(meta).map(([key, value]) => [`meta.${key}`, typeof value === 'string' ? value : JSON.stringify(value)]),
@@ -148,9 +152,4 @@ async function show(store: Store, filter: LetterFilter, json: boolean): Promise<
 
 function asJson(letter: StoredLetter): string {
   return JSON.stringify({ ...letter, bytes: Buffer.from(letter.bytes).toString('base64') })
-}
-
-function wholeNumber(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text)
-  throw new PenstockError('PEN_USAGE', `${text} is no whole number`)
 }

@@ -1,11 +1,11 @@
 // penstock plugins: the list of plugins, and one plugin's page in the terminal.
-import { parseArgs } from 'node:util'
 import { didYouMean } from '../config/suggest.ts'
 import { KINDS, type Kind, type Plugin, type Verb } from '../plugin/define.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import type { OptionSchema } from '../plugin/options.ts'
 import { listPlugins } from '../plugin/registry.ts'
 import { typeText } from '../plugin/type-text.ts'
+import { commandLine } from './args.ts'
 import { EXIT } from './exit-codes.ts'
 import { columns, painter } from './terminal.ts'
 
@@ -24,7 +24,7 @@ export const verb: Verb = {
   summary: 'List the plugins, or show one with its options',
   usage,
   async run(args) {
-    const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} })
+    const { positionals } = commandLine(args, {})
     const [first, second] = positionals
     const kind = KINDS.find(one => one === first || `${one}s` === first)
     const name = kind ? second : first
@@ -36,7 +36,10 @@ export const verb: Verb = {
     const found = plugins.filter(plugin => plugin.name === name)
     if (found.length === 0) {
       const known = plugins.map(plugin => plugin.name)
-      throw new PenstockError('PEN_USAGE', `there is no ${kind ?? 'plugin'} ${name}${didYouMean(name, known)} (penstock plugins lists them)`)
+      throw new PenstockError(
+        'PEN_USAGE',
+        `there is no ${kind ?? 'plugin'} ${name}${didYouMean(name, known)} (penstock plugins lists them)`,
+      )
     }
     process.stdout.write(`${found.map(({ plugin }) => page(name, plugin)).join('\n\n')}\n`)
     return EXIT.ok
@@ -57,7 +60,12 @@ function page(name: string, plugin: Plugin): string {
   if (plugin.description) parts.push(plugin.description.trim())
   const options = Object.entries(plugin.options).flatMap(([option, schema]) => optionLines(option, schema, paint, '  '))
   parts.push(options.length > 0 ? `${paint('bold', 'Options')}\n${options.join('\n')}` : 'It has no options.')
-  const examples = plugin.examples.map(example => `  - ${JSON.stringify({ type: name, ...example }).replace(/"([a-z_]\w*)":/g, '$1: ').replace(/,(?=\S)/g, ', ')}`)
+  const examples = plugin.examples.map(
+    example =>
+      `  - ${JSON.stringify({ type: name, ...example })
+        .replace(/"([a-z_]\w*)":/g, '$1: ')
+        .replace(/,(?=\S)/g, ', ')}`,
+  )
   parts.push(`${paint('bold', 'Examples')}\n${examples.join('\n')}`)
   return parts.join('\n\n')
 }

@@ -55,7 +55,10 @@ export function startProgress({ terminal, clock }: { readonly terminal: boolean;
 
 function line(figures: Figures, rate: number): string {
   const read = total(figures, ({ counts }) => counts.read)
-  const dead = total(figures, ({ counts, outputs }) => counts.failed + outputs.reduce((sum, output) => sum + output.deadLettered, 0))
+  const dead = total(
+    figures,
+    ({ counts, outputs }) => counts.failed + outputs.reduce((sum, output) => sum + output.deadLettered, 0),
+  )
   const outputs = figures
     .flatMap(one => one.figures.outputs)
     .map(({ id, delivered }) => `${id} ${number(delivered)}`)

@@ -19,19 +19,29 @@ const ENDS = { ended: 'all inputs read to their end', stopped: 'stopped by a sig
 export function report({ configs, ends, ms, stateDir, health }: RunReport): string {
   const paint = painter(process.stderr)
   const parts = configs.map((config, index) => pipelineReport(config, ends[index] as PipelineEnd, ms, stateDir, paint))
-  const ailing = health.filter(({ status }) => status !== 'ok').map(({ pipeline, step, status, why }) => `${pipeline}/${step}: ${status}: ${visible(why ?? '')}`)
+  const ailing = health
+    .filter(({ status }) => status !== 'ok')
+    .map(({ pipeline, step, status, why }) => `${pipeline}/${step}: ${status}: ${visible(why ?? '')}`)
   if (ailing.length > 0) parts.push(`${paint('yellow', 'Not well')}\n  ${ailing.join('\n  ')}\n`)
   return `\n${parts.join('\n')}`
 }
 
-function pipelineReport(config: PipelineConfig, end: PipelineEnd, ms: number, stateDir: string, paint: ReturnType<typeof painter>): string {
+function pipelineReport(
+  config: PipelineConfig,
+  end: PipelineEnd,
+  ms: number,
+  stateDir: string,
+  paint: ReturnType<typeof painter>,
+): string {
   const { counts, outputs } = end.figures
   const refused = outputs.reduce((sum, output) => sum + output.deadLettered, 0)
   const dead = counts.failed + refused
   const color = end.status === 'failed' ? 'red' : 'green'
   const lines = [`${paint('bold', config.name)}  ${paint(color, ENDS[end.status])} in ${seconds(ms)}`]
   if (end.error) lines.push(`  ${paint('red', visible(end.error.message))}`)
-  const rows: string[][] = [['read', number(counts.read), counts.replayed > 0 ? `${number(counts.replayed)} of them dead letters, replayed` : '']]
+  const rows: string[][] = [
+    ['read', number(counts.read), counts.replayed > 0 ? `${number(counts.replayed)} of them dead letters, replayed` : ''],
+  ]
   if (counts.created > 0) rows.push(['created', number(counts.created), 'by splitting events'])
   for (const { id, delivered, retried, inFlight } of outputs) {
     const notes = [`to ${id}`]

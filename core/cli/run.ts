@@ -1,5 +1,4 @@
 // penstock run: runs pipelines until their inputs have ended or a signal stops them.
-import { parseArgs } from 'node:util'
 import { loadPipelines } from '../config/load.ts'
 import { headline } from '../config/problem.ts'
 import { Supervisor } from '../flow/supervisor.ts'
@@ -11,6 +10,7 @@ import { pipelineFamilies } from '../observe/pipeline-metrics.ts'
 import type { Verb } from '../plugin/define.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import { openStore } from '../state/store.ts'
+import { choice, commandLine, STATE_DIR, wholeNumber } from './args.ts'
 import { EXIT } from './exit-codes.ts'
 import { startProgress } from './progress.ts'
 import { report } from './report.ts'
@@ -40,24 +40,20 @@ export const verb: Verb = {
   summary: 'Run pipelines until their inputs have ended or a signal stops them',
   usage,
   async run(args) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        'state-dir': { type: 'string', default: 'state' },
-        workers: { type: 'string' },
-        'fail-on-dead-letters': { type: 'boolean', default: false },
-        'log-level': { type: 'string' },
-        'log-format': { type: 'string' },
-        'no-progress': { type: 'boolean', default: false },
-        'no-summary': { type: 'boolean', default: false },
-      },
+    const { values, positionals } = commandLine(args, {
+      'state-dir': STATE_DIR,
+      workers: { type: 'string' },
+      'fail-on-dead-letters': { type: 'boolean', default: false },
+      'log-level': { type: 'string' },
+      'log-format': { type: 'string' },
+      'no-progress': { type: 'boolean', default: false },
+      'no-summary': { type: 'boolean', default: false },
     })
     if (positionals.length === 0) throw new PenstockError('PEN_USAGE', 'run needs a pipeline file (penstock run --help)')
     const terminal = isTerminal(process.stderr)
     const pretty = choice('log-format', values['log-format'], ['json', 'text'] as const, terminal ? 'text' : 'json') === 'text'
     const level = choice('log-level', values['log-level'], LEVELS, terminal && !values['no-progress'] ? 'warn' : 'info')
-    const workers = values.workers === undefined ? undefined : wholeNumber('workers', values.workers)
+    const workers = values.workers === undefined ? undefined : wholeNumber('--workers', values.workers)
 
     const loaded = await loadPipelines(positionals)
     const configs = loaded.map(({ config }) => config)
@@ -81,7 +77,10 @@ export const verb: Verb = {
     try {
       const ends = await supervisor.run(running)
       progress?.stop()
-      const letters = ends.reduce((sum, { figures: { counts, outputs } }) => sum + counts.failed + outputs.reduce((n, o) => n + o.deadLettered, 0), 0)
+      const letters = ends.reduce(
+        (sum, { figures: { counts, outputs } }) => sum + counts.failed + outputs.reduce((n, o) => n + o.deadLettered, 0),
+        0,
+      )
       if (!values['no-summary']) {
         const ms = systemClock.monotonic() - started
         process.stderr.write(report({ configs: running, ends, ms, stateDir: values['state-dir'], health: health.ailing() }))
@@ -97,13 +96,19 @@ export const verb: Verb = {
   },
 }
 
-async function startServer(configs: Parameters<Supervisor['run']>[0], parts: Parameters<typeof import('../observe/http.ts').serve>[1]) {
+async function startServer(
+  configs: Parameters<Supervisor['run']>[0],
+  parts: Parameters<typeof import('../observe/http.ts').serve>[1],
+) {
   const wanted = configs.flatMap(({ http, file }) => (http ? [{ http, file }] : []))
   const [first, ...others] = wanted
   if (!first) return undefined
   for (const { http, file } of others) {
     if (JSON.stringify(http) === JSON.stringify(first.http)) continue
-    throw new PenstockError('PEN_CONFIG', `${file}: http differs from that of ${first.file}; one process has one listener, give both the same`)
+    throw new PenstockError(
+      'PEN_CONFIG',
+      `${file}: http differs from that of ${first.file}; one process has one listener, give both the same`,
+    )
   }
   const { serve } = await import('../observe/http.ts')
   return serve(first.http, parts)
@@ -113,15 +118,3 @@ function writeLine(line: string, progress: ReturnType<typeof startProgress> | un
   progress?.clear()
   process.stderr.write(line)
 }
-
-function choice<const T extends readonly string[]>(name: string, given: string | undefined, allowed: T, fallback: T[number]): T[number] {
-  if (given === undefined) return fallback
-  if (allowed.includes(given)) return given
-  throw new PenstockError('PEN_USAGE', `--${name} takes ${allowed.join(', ')}; got ${given}`)
-}
-
-function wholeNumber(name: string, given: string): number {
-  if (/^\d{1,3}$/.test(given)) return Number(given)
-  throw new PenstockError('PEN_USAGE', `--${name} takes a whole number; got ${given}`)
-}
-

@@ -1,9 +1,9 @@
 // penstock state: the stored positions, to show and to reset.
-import { parseArgs } from 'node:util'
 import { visible } from '../observe/text.ts'
 import type { Verb } from '../plugin/define.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import { openStore } from '../state/store.ts'
+import { commandLine, STATE_DIR } from './args.ts'
 import { EXIT } from './exit-codes.ts'
 import { columns, number } from './terminal.ts'
 
@@ -23,20 +23,17 @@ export const verb: Verb = {
   summary: 'Show or reset the stored positions',
   usage,
   async run(args) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        'state-dir': { type: 'string', default: 'state' },
-        pipeline: { type: 'string' },
-        step: { type: 'string' },
-        json: { type: 'boolean', default: false },
-      },
+    const { values, positionals } = commandLine(args, {
+      'state-dir': STATE_DIR,
+      pipeline: { type: 'string' },
+      step: { type: 'string' },
+      json: { type: 'boolean', default: false },
     })
     const [action, name] = positionals
     if (action === 'show') return show(values['state-dir'], values.pipeline ?? name, values.json)
     if (action !== 'reset') throw new PenstockError('PEN_USAGE', 'state needs show or reset (penstock state --help)')
-    if (name === undefined) throw new PenstockError('PEN_USAGE', 'state reset needs the name of a pipeline, as state show prints it')
+    if (name === undefined)
+      throw new PenstockError('PEN_USAGE', 'state reset needs the name of a pipeline, as state show prints it')
     const store = await openStore(values['state-dir'])
     try {
       const gone = await store.reset(name, values.step)
@@ -61,7 +58,12 @@ async function show(folder: string, pipeline: string | undefined, json: boolean)
     }
     if (positions.length === 0) process.stdout.write('no positions are stored\n')
     else {
-      const rows = positions.map(([name, input, partition, position, at]) => [`${name}/${input}`, visible(partition), at, visible(JSON.stringify(position))])
+      const rows = positions.map(([name, input, partition, position, at]) => [
+        `${name}/${input}`,
+        visible(partition),
+        at,
+        visible(JSON.stringify(position)),
+      ])
       process.stdout.write(`${columns([['input', 'partition', 'stored', 'position'], ...rows])}\n`)
     }
     return EXIT.ok

@@ -1,6 +1,7 @@
 // Text for people: colours only where a terminal shows them, tables, numbers, and control characters made harmless.
-import { styleText } from 'node:util'
+
 import type { Writable } from 'node:stream'
+import { styleText } from 'node:util'
 
 type Style = Parameters<typeof styleText>[0]
 type Out = Writable & { readonly isTTY?: boolean; readonly columns?: number }
@@ -32,7 +33,11 @@ export function bytes(value: number): string {
 }
 
 export function seconds(ms: number): string {
-  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+  return ms < 10_000
+    ? `${(ms / 1000).toFixed(1)} s`
+    : ms < 120_000
+      ? `${Math.round(ms / 1000)} s`
+      : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
 }
 
 /** Rows in columns; columns named in `right` are aligned to the right. */
@@ -45,7 +50,9 @@ export function columns(rows: readonly (readonly string[])[], right: readonly nu
   }
   return rows
     .map(row => {
-      const cells = row.map((cell, index) => (right.includes(index) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0)))
+      const cells = row.map((cell, index) =>
+        right.includes(index) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0),
+      )
       return `${indent}${cells.join('  ')}`.trimEnd()
     })
     .join('\n')

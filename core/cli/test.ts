@@ -1,5 +1,4 @@
 // penstock test: runs the `tests:` of pipelines: records in, expected events out, difference field by field.
-import { parseArgs } from 'node:util'
 import { loadPipeline } from '../config/load.ts'
 import type { PipelineConfig, TestConfig } from '../config/types.ts'
 import { type DryResult, openDryRun } from '../flow/dry-run.ts'
@@ -7,6 +6,7 @@ import { visible } from '../observe/text.ts'
 import type { Verb } from '../plugin/define.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
 import { isObject } from '../plugin/json.ts'
+import { commandLine } from './args.ts'
 import { EXIT } from './exit-codes.ts'
 import { painter } from './terminal.ts'
 import { tell } from './verbs.ts'
@@ -32,7 +32,7 @@ export const verb: Verb = {
   summary: 'Run the tests that stand in pipelines',
   usage,
   async run(args) {
-    const { positionals } = parseArgs({ args: [...args], allowPositionals: true, options: {} })
+    const { positionals } = commandLine(args, {})
     if (positionals.length === 0) throw new PenstockError('PEN_USAGE', 'test needs a pipeline file (penstock test --help)')
     let code: number = EXIT.ok
     let passed = 0
@@ -60,7 +60,9 @@ async function testPipeline(config: PipelineConfig): Promise<boolean[]> {
       const differences = compare(test, await dry.run(test.input, test.input_id))
       results.push(differences.length === 0)
       const mark = differences.length === 0 ? paint('green', 'ok    ') : paint('red', 'FAILED')
-      process.stdout.write(`${mark}  ${config.name}: ${test.name}${differences.length === 0 ? '' : `  (${config.file}:${test.line})`}\n`)
+      process.stdout.write(
+        `${mark}  ${config.name}: ${test.name}${differences.length === 0 ? '' : `  (${config.file}:${test.line})`}\n`,
+      )
       for (const difference of differences) process.stdout.write(`        ${visible(difference)}\n`)
     }
   } finally {
@@ -86,14 +88,16 @@ export function compare(test: TestConfig, result: DryResult): string[] {
     const got = events.filter(({ outputs }) => outputs.includes(output)).length
     if (got !== expected) differences.push(`output ${output}: expected ${expected} events, got ${got}`)
   }
-  if (test.duplicates !== undefined && test.duplicates !== duplicates) differences.push(`expected ${test.duplicates} duplicates, got ${duplicates}`)
+  if (test.duplicates !== undefined && test.duplicates !== duplicates)
+    differences.push(`expected ${test.duplicates} duplicates, got ${duplicates}`)
   const expectedLetters = test.dead_letters ?? []
   deadLetters.forEach((error, index) => {
     const part = expectedLetters[index]
     if (part === undefined) differences.push(`a dead letter that was not expected: ${error}`)
     else if (!error.includes(part)) differences.push(`dead letter ${index + 1}: expected "${part}" in its error, got: ${error}`)
   })
-  for (const part of expectedLetters.slice(deadLetters.length)) differences.push(`expected a dead letter with "${part}", there was none`)
+  for (const part of expectedLetters.slice(deadLetters.length))
+    differences.push(`expected a dead letter with "${part}", there was none`)
   return differences
 }
 
@@ -105,7 +109,9 @@ function fieldDifferences(expected: unknown, got: unknown, path: string, exact: 
       if (Object.hasOwn(got, key)) differences.push(...fieldDifferences(expected[key], got[key], name(key), exact))
       else if (expected[key] !== null) differences.push(`${name(key)}: expected ${text(expected[key])}, but it is absent`)
     }
-    if (exact) for (const key of Object.keys(got)) if (!Object.hasOwn(expected, key)) differences.push(`${name(key)}: not expected, got ${text(got[key])}`)
+    if (exact)
+      for (const key of Object.keys(got))
+        if (!Object.hasOwn(expected, key)) differences.push(`${name(key)}: not expected, got ${text(got[key])}`)
     return differences
   }
   if (Array.isArray(expected) && Array.isArray(got) && expected.length === got.length) {

@@ -62,13 +62,17 @@ async function find(name: string): Promise<Verb> {
   const brought = (await broughtByPlugins()).get(name)
   if (brought) return brought
   const { didYouMean } = await import('../config/suggest.ts')
-  throw new PenstockError('PEN_USAGE', `there is no command ${name}${didYouMean(name, Object.keys(CORE))} (penstock --help lists them)`)
+  throw new PenstockError(
+    'PEN_USAGE',
+    `there is no command ${name}${didYouMean(name, Object.keys(CORE))} (penstock --help lists them)`,
+  )
 }
 
 async function broughtByPlugins(): Promise<Map<string, Verb>> {
   const { listPlugins } = await import('../plugin/registry.ts')
   const verbs = new Map<string, Verb>()
-  for (const { plugin } of await listPlugins()) for (const [name, verb] of Object.entries(plugin.verbs ?? {})) verbs.set(name, verb)
+  for (const { plugin } of await listPlugins())
+    for (const [name, verb] of Object.entries(plugin.verbs ?? {})) verbs.set(name, verb)
   return verbs
 }
 
@@ -108,7 +112,10 @@ async function version(): Promise<string> {
   const { readFile } = await import('node:fs/promises')
   for (const up of ['../..', '../../..']) {
     try {
-      const { name, version } = JSON.parse(await readFile(new URL(`${up}/package.json`, import.meta.url), 'utf8')) as Record<string, string>
+      const { name, version } = JSON.parse(await readFile(new URL(`${up}/package.json`, import.meta.url), 'utf8')) as Record<
+        string,
+        string
+      >
       if (name === 'penstock' && version) return version
     } catch {
       // the compiled package lies one folder deeper

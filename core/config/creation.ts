@@ -45,7 +45,10 @@ export async function checkCreation(reading: Reading, { inputs, filters, tables,
     // A gate decides whether an event goes on at all: there is no such question for one output alone.
     if (own.includes(draft as (typeof own)[number]) && (instance as Filter | undefined)?.gate) {
       const place = followText(draft.tree, 'type') ?? draft.tree
-      reading.report.error(place, `${stepName(draft)} decides across events, which works for all outputs only: move it to the pipeline's filters`)
+      reading.report.error(
+        place,
+        `${stepName(draft)} decides across events, which works for all outputs only: move it to the pipeline's filters`,
+      )
     }
   }
 }

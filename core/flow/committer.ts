@@ -86,7 +86,11 @@ export class Committer {
           fail(error)
           return
         }
-        if (!failed) log.error({ error: error.message }, 'positions cannot be saved, trying again; nothing is lost, a restart would repeat events')
+        if (!failed)
+          log.error(
+            { error: error.message },
+            'positions cannot be saved, trying again; nothing is lost, a restart would repeat events',
+          )
         failed = true
         health('degraded', `state: ${error.message}`)
         await clock.sleep(RETRY_MS)

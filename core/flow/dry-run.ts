@@ -40,14 +40,22 @@ export async function openDryRun(config: PipelineConfig): Promise<DryRun> {
   const tables = new Tables(config.tables.map(specOf))
   const spec = transformSpec(config)
   /** Objects enter through a codec of their own, behind those of the inputs. */
-  const withObjects = { ...spec, inputs: [...spec.inputs, { id: 'test', codec: { id: 'test', url, options: {}, folder: config.folder } }] }
+  const withObjects = {
+    ...spec,
+    inputs: [...spec.inputs, { id: 'test', codec: { id: 'test', url, options: {}, folder: config.folder } }],
+  }
   let traced: { fields: JsonObject; outputs: readonly string[]; owner: number }[] = []
   const transform = await buildTransform(withObjects, load, tables, (event, outputs, owner) => {
     traced.push({ fields: copyJson(event.fields), outputs, owner })
   })
   await tables.open(tableLoader(load), new AbortController().signal)
 
-  const site = (step: { id: string; folder: string }) => ({ id: step.id, folder: step.folder, expression: compileExpression, table: tables.for(step) })
+  const site = (step: { id: string; folder: string }) => ({
+    id: step.id,
+    folder: step.folder,
+    expression: compileExpression,
+    table: tables.for(step),
+  })
 
   async function openGates(): Promise<Gate[]> {
     const gates: Gate[] = []
@@ -55,7 +63,14 @@ export async function openDryRun(config: PipelineConfig): Promise<DryRun> {
     for (const step of config.filters) {
       const filter = step.plugin.create(step.options, site(step))
       if (!filter.gate) continue
-      const parts = { pipeline: config.name, store, clock: systemClock, log: quiet, metrics: new MetricsStore(), health: new Health() }
+      const parts = {
+        pipeline: config.name,
+        store,
+        clock: systemClock,
+        log: quiet,
+        metrics: new MetricsStore(),
+        health: new Health(),
+      }
       await filter.open?.(contextOf(step.id, quiet, { ...parts, maxEventBytes: config.max_event_bytes }))
       gates.push(filter.gate)
     }
@@ -86,13 +101,21 @@ export async function openDryRun(config: PipelineConfig): Promise<DryRun> {
         const { input: from, chunks } = chunksOf(record, input)
         for (const { bytes, ends, starts, count, meta, faults } of chunks) {
           traced = []
-          const job = { input: from, bytes, ends, ...(starts && { starts }), count: count ?? ends.length, meta: { input: id, ...meta, ...given } }
+          const job = {
+            input: from,
+            bytes,
+            ends,
+            ...(starts && { starts }),
+            count: count ?? ends.length,
+            meta: { input: id, ...meta, ...given },
+          }
           const packed = transform(job)
           const admitted = judge(gates, packed)
           duplicates += packed.gated.filter(({ fate }, owner) => fate !== 'split' && !admitted[owner]).length
           for (const { fields, outputs, owner } of traced) if (owner < 0 || admitted[owner]) events.push({ fields, outputs })
           deadLetters.push(...(faults ?? []).map(({ reason }) => reason))
-          for (const { error, owner, step } of packed.faults) if (owner < 0 || admitted[owner]) deadLetters.push(`${step}: ${error}`)
+          for (const { error, owner, step } of packed.faults)
+            if (owner < 0 || admitted[owner]) deadLetters.push(`${step}: ${error}`)
         }
       }
       return { events, deadLetters, duplicates }

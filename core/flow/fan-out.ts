@@ -156,7 +156,17 @@ export class FanOut {
       const end = ends[index] as number
       const owner = owners?.[index] ?? -1
       if (owner < 0 || admitted[owner]) {
-        items.push(new QueuedItem(slice, start, end, ids[index] as string, addresses?.[index] ?? NO_ADDRESS, records[index] as number, owner))
+        items.push(
+          new QueuedItem(
+            slice,
+            start,
+            end,
+            ids[index] as string,
+            addresses?.[index] ?? NO_ADDRESS,
+            records[index] as number,
+            owner,
+          ),
+        )
       }
       start = end
     }
@@ -193,7 +203,10 @@ export class FanOut {
     return letters
   }
 
-  #letter(tracked: TrackedChunk, fault: Pick<TransformFault, 'record' | 'stage' | 'step' | 'code' | 'error' | 'event'>): DeadLetter {
+  #letter(
+    tracked: TrackedChunk,
+    fault: Pick<TransformFault, 'record' | 'stage' | 'step' | 'code' | 'error' | 'event'>,
+  ): DeadLetter {
     const { record, stage, step, code, error, event } = fault
     const source = tracked.source(record)
     const { offset } = tracked.chunk

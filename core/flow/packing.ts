@@ -3,7 +3,15 @@ import { ByteWriter } from '../plugin/byte-writer.ts'
 import { asError, errorCode } from '../plugin/errors.ts'
 import type { Address } from '../plugin/interfaces.ts'
 import type { ChunkEvent } from './event.ts'
-import { type Counts, type GatedEvent, noCounts, type Packed, type PackedOutput, STEP_COUNTS, type TransformFault } from './packed.ts'
+import {
+  type Counts,
+  type GatedEvent,
+  noCounts,
+  type Packed,
+  type PackedOutput,
+  STEP_COUNTS,
+  type TransformFault,
+} from './packed.ts'
 
 /** Where an event failed. */
 interface Failure {
@@ -119,9 +127,24 @@ export class Packing {
     this.#outputs.forEach((packing, output) => {
       if (!packing) return
       const { writer, ends, ids, records, addresses, owners } = packing
-      outputs.push({ output, bytes: writer.finish(), ends, ids, records, ...(addresses && { addresses }), ...(owners && { owners }) })
+      outputs.push({
+        output,
+        bytes: writer.finish(),
+        ends,
+        ids,
+        records,
+        ...(addresses && { addresses }),
+        ...(owners && { owners }),
+      })
     })
-    return { counts: this.counts, steps: this.#steps, outputs, faults: this.#faults, gated: this.#gated, redacted: this.#redacted }
+    return {
+      counts: this.counts,
+      steps: this.#steps,
+      outputs,
+      faults: this.#faults,
+      gated: this.#gated,
+      redacted: this.#redacted,
+    }
   }
 
   #output(index: number): OutputPacking {

@@ -63,7 +63,16 @@ export class Pipeline {
   readonly #reading = new AbortController()
   /** Outputs give up. */
   readonly #delivering = new AbortController()
-  readonly #counts: FlowCounts = { read: 0, created: 0, dropped: 0, duplicates: 0, unrouted: 0, failed: 0, routed: 0, replayed: 0 }
+  readonly #counts: FlowCounts = {
+    read: 0,
+    created: 0,
+    dropped: 0,
+    duplicates: 0,
+    unrouted: 0,
+    failed: 0,
+    routed: 0,
+    replayed: 0,
+  }
   readonly #steps: number[] = []
   readonly #outputs: { id: string; stream: OutputStream }[] = []
   readonly #inFlight: InFlight
@@ -208,7 +217,14 @@ export class Pipeline {
       if (!signal.aborted) this.fail(asError(error))
     })
 
-    const replay = new Replay({ pipeline: config.name, inputs, outputs: config.outputs.map(({ id }) => id), letters, clock, log: this.#log })
+    const replay = new Replay({
+      pipeline: config.name,
+      inputs,
+      outputs: config.outputs.map(({ id }) => id),
+      letters,
+      clock,
+      log: this.#log,
+    })
     for await (const { chunk, input, replay: origin } of replay.marked()) await this.#enter(input, chunk, origin)
     const looking = new AbortController()
     const replaying = (async () => {

@@ -47,7 +47,8 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
         errors.push(asError(error))
       }
     }
-    if (errors.length > 0) throw errors.length === 1 ? (errors[0] as Error) : new AggregateError(errors, errors.map(e => e.message).join('; '))
+    if (errors.length > 0)
+      throw errors.length === 1 ? (errors[0] as Error) : new AggregateError(errors, errors.map(e => e.message).join('; '))
   }
   const tables = new Tables(config.tables.map(specOf))
   const siteOf = (step: StepConfig): Site => ({
@@ -138,7 +139,8 @@ export function transformSpec(config: PipelineConfig): TransformSpec {
       withWhen({ ...specOf(step), filters: step.filters.map(own => withWhen(specOf(own), own.when)) }, step.when),
     ),
     tables: config.tables.map(specOf),
-    unmatched: unmatched === undefined || unmatched === 'drop' ? unmatched : config.outputs.findIndex(({ id }) => id === unmatched),
+    unmatched:
+      unmatched === undefined || unmatched === 'drop' ? unmatched : config.outputs.findIndex(({ id }) => id === unmatched),
   }
 }
 
@@ -148,5 +150,12 @@ export function specOf({ id, url, options, folder }: StepConfig): StepSpec {
 
 export function allSteps(config: PipelineConfig): StepConfig[] {
   const { inputs, filters, tables, outputs } = config
-  return [...inputs, ...inputs.map(({ codec }) => codec), ...filters, ...tables, ...outputs, ...outputs.flatMap(output => output.filters)]
+  return [
+    ...inputs,
+    ...inputs.map(({ codec }) => codec),
+    ...filters,
+    ...tables,
+    ...outputs,
+    ...outputs.flatMap(output => output.filters),
+  ]
 }

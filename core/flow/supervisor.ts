@@ -29,7 +29,8 @@ export class Supervisor {
 
   /** Runs until every pipeline has ended. */
   async run(configs: readonly PipelineConfig[]): Promise<readonly PipelineEnd[]> {
-    for (const config of configs) this.#supervised.push({ config, pipeline: new Pipeline(config, this.#parts), before: undefined })
+    for (const config of configs)
+      this.#supervised.push({ config, pipeline: new Pipeline(config, this.#parts), before: undefined })
     const uncaught = (error: Error) => this.#uncaught(error)
     process.on('uncaughtException', uncaught)
     process.on('unhandledRejection', uncaught as (reason: unknown) => void)
@@ -48,7 +49,11 @@ export class Supervisor {
   }
 
   figures(): { readonly name: string; readonly config: PipelineConfig; readonly figures: Figures }[] {
-    return this.#supervised.map(({ config, pipeline, before }) => ({ name: config.name, config, figures: sum(before, pipeline.figures()) }))
+    return this.#supervised.map(({ config, pipeline, before }) => ({
+      name: config.name,
+      config,
+      figures: sum(before, pipeline.figures()),
+    }))
   }
 
   async #keepRunning(supervised: Supervised): Promise<PipelineEnd> {
@@ -91,7 +96,9 @@ export class Supervisor {
       pipeline.fail(error)
       return
     }
-    this.#parts.log('penstock').error({ error: error?.message ?? String(error), code: errorCode(error) }, 'uncaught error outside of any pipeline')
+    this.#parts
+      .log('penstock')
+      .error({ error: error?.message ?? String(error), code: errorCode(error) }, 'uncaught error outside of any pipeline')
     throw error
   }
 }

@@ -49,7 +49,8 @@ export class Tables {
       const key = keyOf(source, step.folder)
       const entry = this.#entries.get(key)
       if (entry) return entry.handle
-      if (typeof source === 'string') throw new PenstockError('PEN_TABLE', `step ${step.id} needs a table ${source} that is not there`)
+      if (typeof source === 'string')
+        throw new PenstockError('PEN_TABLE', `step ${step.id} needs a table ${source} that is not there`)
       const asked = { id: `${step.id}/${source.type}`, url: '', options: source.options, folder: step.folder }
       return this.#add(key, asked, source.type).handle
     }
@@ -109,7 +110,10 @@ export class Tables {
           log.info({ table: entry.step.id }, 'table loaded again')
         } catch (error) {
           if (abort.signal.aborted) return
-          log.warn({ table: entry.step.id, error: asError(error).message }, 'table cannot be loaded again, the old one stays in use')
+          log.warn(
+            { table: entry.step.id, error: asError(error).message },
+            'table cannot be loaded again, the old one stays in use',
+          )
         }
       }
       if (!abort.signal.aborted) cancel = clock.after(RELOAD_MS, look)

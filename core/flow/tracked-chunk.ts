@@ -32,7 +32,13 @@ export class TrackedChunk implements Tracked {
   /** Source bytes that a filter had replaced, by record. */
   redacted: ReadonlyMap<number, Uint8Array> = new Map()
 
-  constructor(input: number, chunk: Chunk, meta: JsonObject, ack: Ack, replay?: { letter: number; tries: number; output: number }) {
+  constructor(
+    input: number,
+    chunk: Chunk,
+    meta: JsonObject,
+    ack: Ack,
+    replay?: { letter: number; tries: number; output: number },
+  ) {
     this.input = input
     this.partition = chunk.partition ?? ''
     this.position = chunk.position

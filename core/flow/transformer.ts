@@ -104,7 +104,9 @@ export async function workerTransformer(count: number, spec: TransformSpec, tabl
     for (const running of thread.running.values()) {
       if (++running.deaths < MOST_DEATHS) continue
       thread.running.delete(running.seq)
-      running.reject(new PenstockError('PEN_WORKER', `a chunk ended its worker ${MOST_DEATHS} times: ${cause.message}`, { cause }))
+      running.reject(
+        new PenstockError('PEN_WORKER', `a chunk ended its worker ${MOST_DEATHS} times: ${cause.message}`, { cause }),
+      )
     }
     try {
       const { worker, ready } = start()

@@ -26,7 +26,10 @@ try {
   const { buildTransform } = await import('./transform.ts')
   const { Tables } = await import('./tables.ts')
   const load = async (step: StepSpec) => ((await import(step.url)) as { default: Plugin }).default
-  const tables = await Tables.fromImages(images, async step => ({ plugin: (await load(step)) as PluginOf<'table'>, url: step.url }))
+  const tables = await Tables.fromImages(images, async step => ({
+    plugin: (await load(step)) as PluginOf<'table'>,
+    url: step.url,
+  }))
   const transform = await buildTransform(spec, load, tables)
 
   /** Buffers that the main thread still looks into, by id: memory that comes back in a message is no longer the same object. */

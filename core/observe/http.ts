@@ -24,7 +24,13 @@ const HEADERS = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 } as const
 /** Limits of a listener that answers small requests only: a slow or greedy client holds nothing up. */
-const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 5_000, maxHeaderSize: 8_192 }
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 8_192,
+}
 
 /** Starts listening. Rejects with a sentence when the port is taken. */
 export async function serve(config: HttpConfig, parts: ServeParts): Promise<{ readonly port: number; close(): Promise<void> }> {
@@ -41,10 +47,13 @@ export async function serve(config: HttpConfig, parts: ServeParts): Promise<{ re
     const path = (request.url ?? '').split('?')[0]
     // A web page elsewhere may point a name of its own at this address: only the names of loopback are answered there.
     if (loopback && !LOOPBACK.has(hostName(request.headers.host))) return answer(response, 421, 'text/plain', 'unknown host\n')
-    if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'text/plain', 'only GET\n', { Allow: 'GET, HEAD' })
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return answer(response, 405, 'text/plain', 'only GET\n', { Allow: 'GET, HEAD' })
     if (path === '/health') return health(response)
-    if (path !== '/ready' && path !== '/metrics') return answer(response, 404, 'text/plain', 'there are /health, /ready and /metrics\n')
-    if (token && !authorized(request, token)) return answer(response, 401, 'text/plain', 'a token is needed\n', { 'WWW-Authenticate': 'Bearer' })
+    if (path !== '/ready' && path !== '/metrics')
+      return answer(response, 404, 'text/plain', 'there are /health, /ready and /metrics\n')
+    if (token && !authorized(request, token))
+      return answer(response, 401, 'text/plain', 'a token is needed\n', { 'WWW-Authenticate': 'Bearer' })
     if (path === '/ready') {
       const ailing = parts.health.ailing()
       const body = { status: parts.health.worst(), steps: ailing }
@@ -88,7 +97,13 @@ async function secure(tls: NonNullable<HttpConfig['tls']>, listener: RequestList
   return createSecureServer({ ...LIMITS, cert, key, minVersion: 'TLSv1.2' }, listener) as unknown as Server
 }
 
-function answer(response: ServerResponse, status: number, type: string, body: string, headers: Readonly<Record<string, string>> = {}): void {
+function answer(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   response.writeHead(status, { ...HEADERS, ...headers, 'Content-Type': type })
   response.end(body)
 }

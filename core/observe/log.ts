@@ -18,7 +18,12 @@ export interface LogSettings {
 
 /** Longer texts are cut: a log is no place for records. */
 const LONGEST = 256
-const COLORS: Readonly<Record<string, string>> = { debug: '\u001b[2m', info: '\u001b[36m', warn: '\u001b[33m', error: '\u001b[31m' }
+const COLORS: Readonly<Record<string, string>> = {
+  debug: '\u001b[2m',
+  info: '\u001b[36m',
+  warn: '\u001b[33m',
+  error: '\u001b[31m',
+}
 
 /** Gives the log of a pipeline, or of one of its steps. */
 export function createLog(settings: LogSettings): (pipeline: string, step?: string) => Log {
@@ -60,7 +65,8 @@ function cut(text: string): string {
 function capped(fields: JsonObject): JsonObject {
   const result: JsonObject = {}
   for (const [key, value] of Object.entries(fields)) {
-    result[key] = typeof value === 'string' ? cut(value) : typeof value === 'object' && value !== null ? cut(JSON.stringify(value)) : value
+    result[key] =
+      typeof value === 'string' ? cut(value) : typeof value === 'object' && value !== null ? cut(JSON.stringify(value)) : value
   }
   return result
 }

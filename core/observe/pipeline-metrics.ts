@@ -1,7 +1,7 @@
 // The conservation counters of pipelines as metrics: per pipeline, per output, per step; they balance at every moment.
 import type { PipelineConfig } from '../config/types.ts'
-import type { Figures } from '../flow/pipeline.ts'
 import { STEP_COUNTS } from '../flow/packed.ts'
+import type { Figures } from '../flow/pipeline.ts'
 import type { Family } from './metrics.ts'
 
 type Value = Family['values'][number]
@@ -49,10 +49,25 @@ export function pipelineFamilies(pipelines: readonly { readonly config: Pipeline
   }
   return [
     { name: 'penstock_events_total', help: 'Events of a pipeline by what became of them', type: 'counter', values: events },
-    { name: 'penstock_output_events_total', help: 'Events of an output by what became of them', type: 'counter', values: outputs },
-    { name: 'penstock_output_in_flight', help: 'Events that an output has taken and not settled', type: 'gauge', values: inFlight },
+    {
+      name: 'penstock_output_events_total',
+      help: 'Events of an output by what became of them',
+      type: 'counter',
+      values: outputs,
+    },
+    {
+      name: 'penstock_output_in_flight',
+      help: 'Events that an output has taken and not settled',
+      type: 'gauge',
+      values: inFlight,
+    },
     { name: 'penstock_filter_events_total', help: 'Events of a filter by what became of them', type: 'counter', values: steps },
-    { name: 'penstock_condition_errors_total', help: 'Conditions that could not be evaluated, and counted as false', type: 'counter', values: conditions },
+    {
+      name: 'penstock_condition_errors_total',
+      help: 'Conditions that could not be evaluated, and counted as false',
+      type: 'counter',
+      values: conditions,
+    },
     { name: 'penstock_in_flight_bytes', help: 'Bytes of unsettled work', type: 'gauge', values: bytes },
     { name: 'penstock_commits_total', help: 'Groups of settled chunks that were stored', type: 'counter', values: commits },
   ]

@@ -6,4 +6,5 @@ declare global {
     latin1Slice(start?: number, end?: number): string
   }
 }
+
 export {}

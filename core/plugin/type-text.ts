@@ -11,7 +11,8 @@ export function typeText(schema: OptionSchema): string {
     .map(type => {
       if (type === 'string' && schema.format) return schema.format
       if (type === 'array') return schema.items ? `list of ${typeText(schema.items)}` : 'list'
-      if (type === 'object' && typeof schema.additionalProperties === 'object') return `names to ${typeText(schema.additionalProperties)}`
+      if (type === 'object' && typeof schema.additionalProperties === 'object')
+        return `names to ${typeText(schema.additionalProperties)}`
       return type
     })
     .join(' or ')

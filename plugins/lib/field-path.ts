@@ -92,8 +92,10 @@ function parse(text: string, option: string): (string | number)[] {
     segments.push(index === undefined ? name : Number(index))
     at += whole.length
     if (text[at] === '.' && at + 1 < text.length) at++
-    else if (at < text.length && text[at] !== '[') throw new OptionError(option, `"${text}" is no field path; write it like source.ip or labels["a.b"]`)
+    else if (at < text.length && text[at] !== '[')
+      throw new OptionError(option, `"${text}" is no field path; write it like source.ip or labels["a.b"]`)
   }
-  if (typeof segments[0] !== 'string') throw new OptionError(option, text ? `"${text}" must begin with a field's name` : 'a field path must not be empty')
+  if (typeof segments[0] !== 'string')
+    throw new OptionError(option, text ? `"${text}" must begin with a field's name` : 'a field path must not be empty')
   return segments
 }

@@ -10,7 +10,9 @@ import type { Filter, Site } from '../../core/plugin/interfaces.ts'
 import ecs from '../../plugins/filters/ecs/index.ts'
 
 const site = { id: 'ecs', folder: '/' } as Site
-const options = Object.fromEntries(Object.entries(ecs.options).flatMap(([name, { default: value }]) => (value === undefined ? [] : [[name, value]])))
+const options = Object.fromEntries(
+  Object.entries(ecs.options).flatMap(([name, { default: value }]) => (value === undefined ? [] : [[name, value]])),
+)
 const { apply } = ecs.create(options, site) as Required<Filter>
 const LARGEST = 4 * CHUNK_BYTES
 
@@ -64,7 +66,9 @@ if (!isMainThread) {
     views.set(id, known)
     return known
   }
-  parentPort?.on('message', ({ seq, block, out, end }) => parentPort?.postMessage({ seq, used: map(view(block), end, view(out)) }))
+  parentPort?.on('message', ({ seq, block, out, end }) =>
+    parentPort?.postMessage({ seq, used: map(view(block), end, view(out)) }),
+  )
 } else {
   const [, , inPath = '', outPath = '', workerCount = '0'] = process.argv
   const count = Number(workerCount)

@@ -71,13 +71,24 @@ async function engine(input: string, workers: number, env?: NodeJS.ProcessEnv): 
     pipeline,
     `name: bench\nworkers: ${workers}\ninputs:\n  - { type: file, id: in, paths: ["${input}"] }\nfilters:\n  - { type: ecs }\noutputs:\n  - { type: file, id: out, path: engine.ndjson }\n`,
   )
-  const args = [join(root, 'core/cli/main.ts'), 'run', pipeline, '--state-dir', state, '--no-progress', '--no-summary', '--log-level', 'error']
+  const args = [
+    join(root, 'core/cli/main.ts'),
+    'run',
+    pipeline,
+    '--state-dir',
+    state,
+    '--no-progress',
+    '--no-summary',
+    '--log-level',
+    'error',
+  ]
   const result = await measure(args, join(folder, 'engine.ndjson'), env)
   await rm(state, { recursive: true })
   return result
 }
 
-const bare = (input: string, workers: number) => measure([join(root, 'test/bench/bare.ts'), input, 'bare.ndjson', String(workers)], join(folder, 'bare.ndjson'))
+const bare = (input: string, workers: number) =>
+  measure([join(root, 'test/bench/bare.ts'), input, 'bare.ndjson', String(workers)], join(folder, 'bare.ndjson'))
 
 function median(results: readonly Result[], of: keyof Result): number {
   const sorted = results.map(result => result[of]).sort((a, b) => a - b)
@@ -112,7 +123,9 @@ try {
     return `${(perRound[perRound.length >> 1] as number).toFixed(2)} (${(perRound[0] as number).toFixed(2)} to ${(perRound.at(-1) as number).toFixed(2)})`
   }
   console.log(`inline, per CPU-second, of the bare loop:            ${ratio('Penstock, inline', 'bare loop', 'cpuMs')}`)
-  console.log(`2 workers, wall time, of the bare loop of 2 workers: ${ratio('Penstock, 2 workers', 'bare loop, 2 workers', 'wallMs')}`)
+  console.log(
+    `2 workers, wall time, of the bare loop of 2 workers: ${ratio('Penstock, 2 workers', 'bare loop, 2 workers', 'wallMs')}`,
+  )
   console.log(`2 workers, wall time, of the bare loop of 1 thread:  ${ratio('Penstock, 2 workers', 'bare loop', 'wallMs')}`)
   console.log(`first event, compile cache cold: ${cold.firstMs.toFixed(0)} ms`)
   if (values.large) {

@@ -6,7 +6,9 @@ import { quietLog } from '../kit/in-process.ts'
 
 /** Blocks of whole lines. */
 export async function* recordLines(count: number, seed = 1): AsyncGenerator<Buffer> {
-  const defaults = Object.entries(generate.options).flatMap(([name, { default: value }]) => (value === undefined ? [] : [[name, value]]))
+  const defaults = Object.entries(generate.options).flatMap(([name, { default: value }]) =>
+    value === undefined ? [] : [[name, value]],
+  )
   const input: Input = generate.create({ ...Object.fromEntries(defaults), count, seed }, { id: 'generate', folder: '/' } as Site)
   await input.open?.({ id: 'generate', log: quietLog, clock: systemClock } as Context)
   const none: Positions = { get: () => undefined, partitions: () => [] }

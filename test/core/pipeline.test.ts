@@ -10,7 +10,10 @@ const all = (count: number) => Array.from({ length: count }, (_, n) => n)
 
 t.test('everything that is read is delivered in order, and the position is stored', async t => {
   const delivered: JsonObject[] = []
-  const { pipeline, store } = inProcess({ inputs: { in: listInput(numbered(100)) }, outputs: { out: { output: listOutput(delivered) } } })
+  const { pipeline, store } = inProcess({
+    inputs: { in: listInput(numbered(100)) },
+    outputs: { out: { output: listOutput(delivered) } },
+  })
   const end = await pipeline.run()
   t.equal(end.status, 'ended', String(end.error?.stack))
   t.same(ns(delivered), all(100))
@@ -88,7 +91,10 @@ t.test('a batch that is too large is halved, and a single item that is too large
   const { pipeline, store } = inProcess({ inputs: { in: listInput(numbered(20)) }, outputs: { out: { output } } })
   const end = await pipeline.run()
   t.equal(delivered.length, 19)
-  t.same((await store.letters.list({})).map(({ event }) => event), ['e9'])
+  t.same(
+    (await store.letters.list({})).map(({ event }) => event),
+    ['e9'],
+  )
   t.same(imbalance(end.figures), [])
 })
 
@@ -199,7 +205,11 @@ t.test('parts of a split have ids of their own and count as created', async t =>
   const output = listOutput(delivered, async items => {
     ids.push(...items.map(({ id }) => id))
   })
-  const { pipeline } = inProcess({ inputs: { in: listInput(numbered(3)) }, filters: { split: { filter } }, outputs: { out: { output } } })
+  const { pipeline } = inProcess({
+    inputs: { in: listInput(numbered(3)) },
+    filters: { split: { filter } },
+    outputs: { out: { output } },
+  })
   const end = await pipeline.run()
   t.same(ids, ['e0', 'e1#1', 'e1#2', 'e1#3', 'e2'])
   t.equal(end.figures.counts.created, 2)
@@ -278,32 +288,35 @@ t.test('a key is released when its event became a dead letter', async t => {
   t.same(imbalance(end.figures), [])
 })
 
-t.test('marked dead letters are sent to the output that refused them only, past the gates, and go when they are delivered', async t => {
-  const first: JsonObject[] = []
-  const second: JsonObject[] = []
-  let broken = true
-  const outputs = {
-    first: { output: listOutput(first) },
-    second: {
-      output: listOutput(second, async (items, reject) => {
-        items.forEach(({ id }, index) => {
-          if (broken && id === 'e2') reject(index, new PermanentError('not now'))
-        })
-      }),
-    },
-  }
-  const setup = { inputs: { in: listInput(numbered(5)) }, filters: { once: { filter: memoryGate([]) } }, outputs }
-  const { pipeline, store } = inProcess(setup)
-  await pipeline.run()
-  t.equal(await store.letters.mark({}), 1)
-  broken = false
-  const end = await inProcess({ ...setup, store }).pipeline.run()
-  t.equal(end.status, 'ended', String(end.error?.stack))
-  t.equal(end.figures.counts.replayed, 1)
-  t.same(ns(second).sort(), all(5))
-  t.same(ns(first), all(5), 'the output that had it does not get it again')
-  t.same(await store.letters.list({}), [])
-})
+t.test(
+  'marked dead letters are sent to the output that refused them only, past the gates, and go when they are delivered',
+  async t => {
+    const first: JsonObject[] = []
+    const second: JsonObject[] = []
+    let broken = true
+    const outputs = {
+      first: { output: listOutput(first) },
+      second: {
+        output: listOutput(second, async (items, reject) => {
+          items.forEach(({ id }, index) => {
+            if (broken && id === 'e2') reject(index, new PermanentError('not now'))
+          })
+        }),
+      },
+    }
+    const setup = { inputs: { in: listInput(numbered(5)) }, filters: { once: { filter: memoryGate([]) } }, outputs }
+    const { pipeline, store } = inProcess(setup)
+    await pipeline.run()
+    t.equal(await store.letters.mark({}), 1)
+    broken = false
+    const end = await inProcess({ ...setup, store }).pipeline.run()
+    t.equal(end.status, 'ended', String(end.error?.stack))
+    t.equal(end.figures.counts.replayed, 1)
+    t.same(ns(second).sort(), all(5))
+    t.same(ns(first), all(5), 'the output that had it does not get it again')
+    t.same(await store.letters.list({}), [])
+  },
+)
 
 t.test('when dead letters cannot be written the pipeline stops and the position stays', async t => {
   const { store } = inProcess({ inputs: {}, outputs: {} })
@@ -314,7 +327,12 @@ t.test('when dead letters cannot be written the pipeline stops and the position 
       return event
     },
   })
-  const { pipeline } = inProcess({ inputs: { in: listInput(numbered(20)) }, filters: { f: { filter } }, outputs: { out: { output: listOutput([]) } }, store: full })
+  const { pipeline } = inProcess({
+    inputs: { in: listInput(numbered(20)) },
+    filters: { f: { filter } },
+    outputs: { out: { output: listOutput([]) } },
+    store: full,
+  })
   const end = await pipeline.run()
   t.equal(end.status, 'failed')
   t.match(end.error, { message: 'no space left' })

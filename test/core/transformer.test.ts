@@ -30,14 +30,28 @@ export default defineFilter({
 async function run(t: { testdir(files: Record<string, string>): string }, options: JsonObject, records: JsonObject[]) {
   const folder = t.testdir({ 'ends.ts': FILTER })
   const file = join(folder, 'p.yaml')
-  writeFileSync(file, JSON.stringify({ name: 'test', workers: 2, inputs: [{ type: 'stdin' }], filters: [{ type: './ends.ts', ...options }], outputs: [{ type: 'discard' }] }))
+  writeFileSync(
+    file,
+    JSON.stringify({
+      name: 'test',
+      workers: 2,
+      inputs: [{ type: 'stdin' }],
+      filters: [{ type: './ends.ts', ...options }],
+      outputs: [{ type: 'discard' }],
+    }),
+  )
   const { config } = await loadPipeline(file)
   const delivered: JsonObject[] = []
   const own = inProcess({ inputs: { in: listInput(records, 7) }, outputs: { out: { output: listOutput(delivered) } } })
   // The records come from this process, the codec and the filter run in the workers; what is encoded there is the output's own JSON.
   const { codec } = config.inputs[0] as (typeof config.inputs)[number]
   const inputs = own.config.inputs.map(input => ({ ...input, codec }))
-  const outputs = config.outputs.map(output => ({ ...output, ...own.config.outputs[0], url: output.url, batch: { max_events: 10, max_bytes: 1 << 20, max_ms: 5 } }))
+  const outputs = config.outputs.map(output => ({
+    ...output,
+    ...own.config.outputs[0],
+    url: output.url,
+    batch: { max_events: 10, max_bytes: 1 << 20, max_ms: 5 },
+  }))
   const end = await new Pipeline({ ...own.config, workers: 2, inputs, filters: config.filters, outputs }, own.parts).run()
   return { end, delivered }
 }

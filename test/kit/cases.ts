@@ -50,7 +50,11 @@ export function casesOf(kind: Kind, name: string): readonly Case[] | undefined {
 }
 
 /** A folder of the case's own, with its files and the pipeline. */
-export function folderOf(t: Test, { files = {} }: Case, pipeline: JsonObject): { readonly folder: string; readonly file: string } {
+export function folderOf(
+  t: Test,
+  { files = {} }: Case,
+  pipeline: JsonObject,
+): { readonly folder: string; readonly file: string } {
   const folder = t.testdir({})
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })

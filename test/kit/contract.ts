@@ -33,7 +33,9 @@ export async function contract(t: Test, kind: Kind, name: string, plugin: Plugin
   })
   const cases = casesOf(kind, name)
   t.ok(cases && cases.length > 0, `has cases in test/fixtures/${kind}s/${name}.yaml`)
-  const said = new Set([...(cases ?? []).map(one => one.options ?? {}), ...plugin.examples].flatMap(options => Object.keys(options)))
+  const said = new Set(
+    [...(cases ?? []).map(one => one.options ?? {}), ...plugin.examples].flatMap(options => Object.keys(options)),
+  )
   for (const option of Object.keys(plugin.options)) t.ok(said.has(option), `option ${option} stands in a case or an example`)
   for (const one of cases ?? []) await t.test(one.name, async t => RUN[kind](t, name, one, plugin))
 }
@@ -51,7 +53,11 @@ function optionsAreDescribed(t: Test, options: Readonly<Record<string, OptionSch
   for (const [name, schema] of Object.entries(options)) {
     t.match(name, /^[a-z0-9][a-z0-9_]*$/, `${path}${name} is snake_case`)
     t.notOk(RESERVED.has(name), `${path}${name} is no word that YAML reads as something else`)
-    if (path === '') t.ok((schema.description ?? '').length > 5 && !schema.description?.endsWith('.'), `${name} has a description, without a final full stop`)
+    if (path === '')
+      t.ok(
+        (schema.description ?? '').length > 5 && !schema.description?.endsWith('.'),
+        `${name} has a description, without a final full stop`,
+      )
     optionsAreDescribed(t, schema.properties ?? schema.items?.properties ?? {}, `${path}${name}.`)
   }
 }
@@ -105,7 +111,9 @@ async function filterCase(t: Test, name: string, one: Case): Promise<void> {
 /** Undefined values and key order are no part of a document. */
 function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value), (_key, item) =>
-    item && typeof item === 'object' && !Array.isArray(item) ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1))) : item,
+    item && typeof item === 'object' && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
   )
 }
 
@@ -129,7 +137,12 @@ function siteIn(folder: string): Site {
 async function codecCase(t: Test, _name: string, one: Case, plugin: Plugin): Promise<void> {
   const complete = await options(t, one, plugin, '/')
   if (!complete) return
-  const stream = one.text !== undefined ? Buffer.from(one.text) : one.hex !== undefined ? Buffer.from(one.hex.replace(/\s/g, ''), 'hex') : Buffer.from(one.base64 ?? '', 'base64')
+  const stream =
+    one.text !== undefined
+      ? Buffer.from(one.text)
+      : one.hex !== undefined
+        ? Buffer.from(one.hex.replace(/\s/g, ''), 'hex')
+        : Buffer.from(one.base64 ?? '', 'base64')
   for (const size of [stream.length || 1, 1, 7]) {
     const codec = (plugin as PluginOf<'codec'>).create(complete, siteIn('/'))
     const { events, letters } = decodeAll(codec, stream, size)
@@ -181,7 +194,8 @@ async function tableCase(t: Test, _name: string, one: Case, plugin: Plugin): Pro
     return
   }
   if (one.error !== undefined) t.fail(`the table is accepted, expected: ${one.error}`)
-  for (const [key, expected] of Object.entries(one.lookups ?? {})) t.strictSame(plain(view.lookup(key) ?? null), plain(expected), key)
+  for (const [key, expected] of Object.entries(one.lookups ?? {}))
+    t.strictSame(plain(view.lookup(key) ?? null), plain(expected), key)
 }
 
 async function inputCase(t: Test, name: string, one: Case): Promise<void> {
@@ -241,7 +255,8 @@ async function outputCase(t: Test, name: string, one: Case): Promise<void> {
   expected.forEach((part, index) => {
     t.ok(letters[index]?.error.includes(part), `"${letters[index]?.error}" has "${part}"`)
   })
-  for (const [path, text] of Object.entries(files ?? {})) t.equal(await readFile(join(folder, path), 'utf8').catch(() => `no ${path}; there are ${readdirSync(folder)}`), text, path)
+  for (const [path, text] of Object.entries(files ?? {}))
+    t.equal(await readFile(join(folder, path), 'utf8').catch(() => `no ${path}; there are ${readdirSync(folder)}`), text, path)
 }
 
 function lines(text: string): unknown[] {

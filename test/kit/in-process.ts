@@ -132,7 +132,8 @@ export function imbalance({ counts, outputs }: Figures): string[] {
   const { read, created, dropped, duplicates, unrouted, failed, routed } = counts
   if (read + created !== dropped + duplicates + unrouted + failed + routed) wrong.push(`pipeline: ${JSON.stringify(counts)}`)
   for (const output of outputs) {
-    if (output.routed !== output.delivered + output.deadLettered + output.inFlight) wrong.push(`output: ${JSON.stringify(output)}`)
+    if (output.routed !== output.delivered + output.deadLettered + output.inFlight)
+      wrong.push(`output: ${JSON.stringify(output)}`)
   }
   return wrong
 }
@@ -140,4 +141,3 @@ export function imbalance({ counts, outputs }: Figures): string[] {
 export function numbered(count: number): JsonObject[] {
   return Array.from({ length: count }, (_, n) => ({ n, event: { id: `e${n}` } }))
 }
-

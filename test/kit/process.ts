@@ -17,7 +17,10 @@ export interface RunOptions {
 }
 
 /** Starts `penstock ARGS`; `ended` resolves when it is over. */
-export function start(args: readonly string[], { cwd, input, env }: RunOptions): { readonly child: ChildProcess; readonly ended: Promise<Ran> } {
+export function start(
+  args: readonly string[],
+  { cwd, input, env }: RunOptions,
+): { readonly child: ChildProcess; readonly ended: Promise<Ran> } {
   const child = spawn(process.execPath, [join(root, 'core/cli/main.ts'), ...args], {
     cwd,
     // A test runner's own preloads are not for the program.

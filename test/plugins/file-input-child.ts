@@ -1,7 +1,7 @@
 // Reads a folder while all file descriptors are taken, and prints what came of it: run with a low limit of them.
 import { closeSync, openSync, realpathSync } from 'node:fs'
 import process from 'node:process'
-import { BUFFER_BYTES } from '../../plugins/inputs/file/content.ts'
+import { createBuffers } from '../../plugins/inputs/file/content.ts'
 import { createFinder } from '../../plugins/inputs/file/discover.ts'
 import { createTroubles, type Job } from '../../plugins/inputs/file/job.ts'
 import { readOnce } from '../../plugins/inputs/file/once.ts'
@@ -41,7 +41,7 @@ const job = {
   known: new Known(),
   tally: { files: 0, before: 0, bytes: 0, damages: 0 },
   troubles: createTroubles(context as never),
-  buffer: Buffer.alloc(BUFFER_BYTES),
+  buffers: createBuffers(2),
 } as unknown as Job
 const records: string[] = []
 for await (const chunk of readOnce(job, new AbortController().signal)) records.push(...recordsOf(chunk))

@@ -5,8 +5,8 @@ import { basename, join } from 'node:path'
 import process from 'node:process'
 import t from 'tap'
 import type { JsonObject } from '../../core/plugin/json.ts'
-import file from '../../plugins/outputs/file/index.ts'
 import { slicesOf } from '../../plugins/lib/slices.ts'
+import file from '../../plugins/outputs/file/index.ts'
 import { create, deliver, encoded, event, fakeContext, tree, unpacked } from './file-output-support.ts'
 
 const ndjson = (records: readonly JsonObject[]) => records.map(record => `${JSON.stringify(record)}\n`).join('')

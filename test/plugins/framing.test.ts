@@ -6,6 +6,7 @@ import type { Chunk, Framer, FramerStart } from '../../core/plugin/interfaces.ts
 import type { JsonObject } from '../../core/plugin/json.ts'
 import { csvFramer } from '../../plugins/lib/framing/csv.ts'
 import { jsonFramer } from '../../plugins/lib/framing/json.ts'
+import { parseRecord } from '../../plugins/lib/framing/json-record.ts'
 import { newlineFramer } from '../../plugins/lib/framing/newline.ts'
 import { cut, recordsOf } from './framing-support.ts'
 
@@ -137,13 +138,14 @@ t.test('a broken piece is kept whole up to the length of a record', async t => {
   t.notOk('sha256' in (faults[0] ?? {}))
 })
 
-t.test('json: what nests a million levels deep is one record, for the decoder to refuse', async t => {
+t.test('json: what nests a million levels deep is one record, which the decoder refuses', async t => {
   const deep = `[{"a":1},{"b":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}},{"c":3}]`
   const { records, faults } = cut(jsonFramer({}, undefined, []), bytesOf(deep), [65_536])
   t.strictSame(
     records.map(([, text]) => text.length),
     [7, 2_000_006, 7],
   )
+  t.throws(() => parseRecord(Buffer.from(records[1]?.[1] ?? ''), 'dead_letter'), { code: 'PEN_DEPTH' })
   t.strictSame(faults, [])
 })
 

@@ -17,8 +17,13 @@ import { HEAD_BYTES, matchesHead, type Position, print, TAIL_BYTES } from './pos
 /** A text of ASCII takes two bytes a letter in UTF-16. */
 const EXAMINED_BYTES = Math.max(DETECT_BYTES, 2 * HEAD_BYTES)
 
-/** One buffer of this size serves all plain files of an input, one after the other. */
-export const BUFFER_BYTES = CHUNK_BYTES + TAIL_BYTES
+/** What plain files are read into, one file after the other; with a second buffer the next piece is read ahead. */
+export type Buffers = readonly [Buffer, Buffer?]
+
+export function createBuffers(count: 1 | 2): Buffers {
+  const create = () => Buffer.allocUnsafeSlow(CHUNK_BYTES + TAIL_BYTES)
+  return count === 1 ? [create()] : [create(), create()]
+}
 
 /** How a file's bytes become text. */
 export interface Form extends Detected {
@@ -35,7 +40,7 @@ export class ContentChanged extends Error {}
 
 /** A content, read from front to back. */
 export interface Content {
-  /** The next piece, valid until the next call of any content with the same buffer; may be empty. Undefined: there is no more yet. */
+  /** The next piece, valid until the next call of any content with the same buffers; may be empty. Undefined: there is no more yet. */
   next(): Promise<Piece | undefined>
   /** What is left when no more will come. */
   end(): Piece[]
@@ -91,9 +96,9 @@ export function startOf(form: Form): number {
 }
 
 /** The content from its beginning, or `from` bytes behind it where that is one of the file's own bytes. */
-export function openContent(source: ByteSource, form: Form, buffer: Buffer, from = 0): Content {
+export function openContent(source: ByteSource, form: Form, buffers: Buffers, from = 0): Content {
   return form.compression === 'none'
-    ? plainContent(source, form, buffer, form.bom + from, Buffer.alloc(0))
+    ? plainContent(source, form, buffers, form.bom + from, Buffer.alloc(0))
     : compressedContent(source, form, form.compression)
 }
 
@@ -101,11 +106,11 @@ export function openContent(source: ByteSource, form: Form, buffer: Buffer, from
  * How many zero bytes a plain file begins with: a writer that goes on where it was after its file was cut off leaves a hole before,
  * which would make the first record unreadable.
  */
-export async function leadingZeros(source: ByteSource, form: Form, buffer: Buffer): Promise<number> {
+export async function leadingZeros(source: ByteSource, form: Form, buffers: Buffers): Promise<number> {
   if (!isSeekable(form) || form.bom > 0) return 0
   for (let at = 0; ; ) {
-    const got = await source.read(buffer, at)
-    const other = buffer.subarray(0, got).findIndex(byte => byte !== 0)
+    const got = await source.read(buffers[0], at)
+    const other = buffers[0].subarray(0, got).findIndex(byte => byte !== 0)
     if (got === 0 || other >= 0) return at + Math.max(0, other)
     at += got
   }
@@ -119,14 +124,14 @@ export async function contentAtEnd(
   source: ByteSource,
   size: number,
   form: Form,
-  buffer: Buffer,
+  buffers: Buffers,
 ): Promise<{ content: Content; offset: number; first: Buffer }> {
   if (isSeekable(form)) {
     const first = await readFully(source, Math.min(size, CHUNK_BYTES), 0)
     const offset = await lastLine(source, size, form.bom)
-    return { content: plainContent(source, form, buffer, offset, Buffer.alloc(0)), offset, first: first.subarray(form.bom) }
+    return { content: plainContent(source, form, buffers, offset, Buffer.alloc(0)), offset, first: first.subarray(form.bom) }
   }
-  const content = openContent(source, form, buffer)
+  const content = openContent(source, form, buffers)
   let first: Buffer | undefined
   let offset = startOf(form)
   for (;;) {
@@ -166,7 +171,7 @@ export async function resumeContent(
   form: Form,
   head: Buffer,
   position: Position,
-  buffer: Buffer,
+  buffers: Buffers,
 ): Promise<Resumed | undefined> {
   if (!matchesHead(head, position.head)) return undefined
   const same = (tail: Uint8Array) => tail.length >= position.tail.length && matchesTail(tail, position)
@@ -174,9 +179,9 @@ export async function resumeContent(
     const length = Math.min(TAIL_BYTES, position.offset)
     const tail = await readFully(source, length, position.offset - length)
     if (!same(tail) || tail.length < length) return undefined
-    return { content: plainContent(source, form, buffer, position.offset, tail), tail, rest: undefined, reported: 0 }
+    return { content: plainContent(source, form, buffers, position.offset, tail), tail, rest: undefined, reported: 0 }
   }
-  const content = openContent(source, form, buffer)
+  const content = openContent(source, form, buffers)
   const skipped = await skip(content, position.offset - startOf(form))
   if (skipped && same(skipped.tail)) return { content, ...skipped, reported: (position.damages ?? 0) - skipped.damages }
   await content.close()
@@ -223,27 +228,43 @@ export function lastBytes(before: Uint8Array, bytes: Uint8Array): Buffer {
 
 /**
  * A plain file from byte `from` on. Each read begins with the bytes before (`tail`) again: when they are others now, the file was
- * cut off and written anew, which its size alone would not tell.
+ * cut off and written anew, which its size alone would not tell. With two buffers the next piece is read while this one is worked on.
  */
-function plainContent(source: ByteSource, form: Form, buffer: Buffer, from: number, tail: Buffer): Content {
+function plainContent(source: ByteSource, form: Form, buffers: Buffers, from: number, tail: Buffer): Content {
   const transcoder = transcoderOf(form)
+  const [first, second] = buffers
+  let current = first
   let at = from
   let before = tail
+  let ahead: Promise<number> | undefined
+
+  const read = (): Promise<number> => source.read(current.subarray(0, CHUNK_BYTES + before.length), at - before.length)
+
   return {
     async next() {
+      const got = await (ahead ?? read())
+      ahead = undefined
       const check = before.length
-      const got = await source.read(buffer.subarray(0, CHUNK_BYTES + check), at - check)
-      if (got < check || buffer.compare(before, 0, check, 0, check) !== 0) throw new ContentChanged('the file was cut off')
+      if (got < check || current.compare(before, 0, check, 0, check) !== 0) throw new ContentChanged('the file was cut off')
       if (got === check) return undefined
-      const fresh = buffer.subarray(check, got)
+      const fresh = current.subarray(check, got)
       at += fresh.length
-      before = Buffer.from(buffer.subarray(Math.max(0, got - TAIL_BYTES), got))
+      before = Buffer.from(current.subarray(Math.max(0, got - TAIL_BYTES), got))
+      if (second && fresh.length === CHUNK_BYTES) {
+        current = current === first ? second : first
+        ahead = read()
+        // A failure is met by the next call, if there is one.
+        ahead.catch(() => {})
+      }
       return transcoder ? transcoder.push(fresh) : fresh
     },
     end() {
       return transcoder ? endOf(transcoder, at) : []
     },
-    async close() {},
+    async close() {
+      // The buffers are not free before.
+      await ahead?.catch(() => {})
+    },
   }
 }
 

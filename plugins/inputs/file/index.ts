@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { defineInput } from '../../../core/plugin/define.ts'
 import { OptionError, PenstockError } from '../../../core/plugin/errors.ts'
 import type { Context } from '../../../core/plugin/interfaces.ts'
-import { BUFFER_BYTES } from './content.ts'
+import { createBuffers } from './content.ts'
 import { createFinder } from './discover.ts'
 import { follow } from './follow.ts'
 import { createTroubles, type Job, type Tally } from './job.ts'
@@ -18,7 +18,7 @@ files that have grown are read on from where they were left, and the others are 
 A file is recognised by its inode, its first 1,024 bytes and the 256 bytes before the place where reading stopped, not by its name
 alone: it may be renamed, and a new file under an old name is read from its beginning. A content that goes on in another file (a
 copy whose original was cut off or removed, also compressed: \`app.log\` to \`app.log.1.gz\`) is read on there, when its beginning and
-the bytes before the place are the same; a content of fewer than 512 bytes only where the new name begins with the old one. A file
+the bytes before the place are the same; a content of fewer than 1,024 bytes only where the new name begins with the old one. A file
 that is gone is forgotten after \`forget_after_ms\`.
 
 With \`follow\` files are read on as they grow, through rename, copy-and-truncate and removal: a file stays open until it is read
@@ -136,7 +136,7 @@ export default defineInput({
           known,
           tally,
           troubles: createTroubles(context),
-          buffer: Buffer.allocUnsafeSlow(BUFFER_BYTES),
+          buffers: createBuffers(options.follow ? 1 : 2),
         }
         yield* options.follow ? follow(job, partitions.length === 0, signal) : readOnce(job, signal)
       },

@@ -1,9 +1,10 @@
 // What reading once and following share: the options, the counts, the troubles, and how a file is opened and recognised.
 import { type FileHandle, open } from 'node:fs/promises'
-import { buffers } from '../../../core/plugin/buffers.ts'
+import { buffers as pool } from '../../../core/plugin/buffers.ts'
 import { errorCode } from '../../../core/plugin/errors.ts'
 import type { Chunk, Context } from '../../../core/plugin/interfaces.ts'
 import {
+  type Buffers,
   type Content,
   contentAtEnd,
   examine,
@@ -47,7 +48,7 @@ export interface Job {
   readonly tally: Tally
   readonly troubles: Troubles
   /** For all plain files, one after the other. */
-  readonly buffer: Buffer
+  readonly buffers: Buffers
 }
 
 /** What cannot be read, by name: shown as the input's health for as long as it is so. */
@@ -140,14 +141,14 @@ export function looksLike({ form, head, file }: Opened, position: Position): boo
  * (a compressed file is read as long as it was when it was opened).
  */
 export async function startKnown(
-  { context, buffer }: Job,
+  { context, buffers }: Job,
   { handle, file, form, head }: Opened,
   partition: string,
   position: Position,
   growing = false,
 ): Promise<Started | undefined> {
   const source = fileSource(handle, growing && form.compression === 'none' ? Number.POSITIVE_INFINITY : file.size)
-  const resumed = await resumeContent(source, form, head, position, buffer)
+  const resumed = await resumeContent(source, form, head, position, buffers)
   if (!resumed) return undefined
   const { content, tail, rest, reported } = resumed
   const { offset, state, damages = 0 } = position
@@ -158,7 +159,7 @@ export async function startKnown(
 
 /** Starts a content that is not known, or with `atEnd` what will be written behind it. */
 export async function startNew(
-  { context, buffer, known }: Job,
+  { context, buffers, known }: Job,
   { handle, file, form, head }: Opened,
   growing = false,
   atEnd = false,
@@ -168,13 +169,13 @@ export async function startNew(
   const partition = known.newPartition(file, head)
   const begin = { partition, file, codec, maxEventBytes, head }
   if (atEnd) {
-    const { content, offset, first } = await contentAtEnd(source, file.size, form, buffer)
+    const { content, offset, first } = await contentAtEnd(source, file.size, form, buffers)
     // A CSV's header stands in the first bytes.
     const framer = codec.framer({ path: file.path }, { maxEventBytes })
-    for (const chunk of framer.push(first)) buffers.recycle(chunk.bytes)
+    for (const chunk of framer.push(first)) pool.recycle(chunk.bytes)
     return { reading: new Reading({ ...begin, offset, state: framer.state }), content, rest: undefined }
   }
-  const zeros = await leadingZeros(source, form, buffer)
+  const zeros = await leadingZeros(source, form, buffers)
   if (zeros > 0)
     context.log.warn(
       { path: file.path, bytes: zeros },
@@ -182,27 +183,21 @@ export async function startNew(
     )
   return {
     reading: new Reading({ ...begin, offset: startOf(form) + zeros }),
-    content: openContent(source, form, buffer, zeros),
+    content: openContent(source, form, buffers, zeros),
     rest: undefined,
   }
 }
 
-/** A content is taken for the same in another file only when so much of it is. */
-const SURE_BYTES = 512
-
 /**
  * Contents that may go on in a file that is not known itself: a copy, perhaps compressed, of one whose own file is gone or was cut
- * off. Short ones only where the name says so as well (app.log → app.log.1.gz): small files that are alike are common.
+ * off. Those of fewer than 1,024 bytes only where the name says so as well (`related`: app.log, app.log.1.gz): small files that are
+ * alike are common.
  */
 export function origins({ known }: Job, { head, file }: Opened): { partition: string; position: Position; related: boolean }[] {
-  return known
-    .beginningWith(head)
-    .map(([partition, position]) => ({
-      partition,
-      position,
-      related: file.path.startsWith(position.path) && file.path !== position.path,
-    }))
-    .filter(({ position, related }) => related || (position.offset >= SURE_BYTES && position.head.length >= SURE_BYTES))
+  return known.like(file, head).map(([partition, position]) => {
+    const related = file.path.startsWith(position.path) && file.path !== position.path
+    return { partition, position, related }
+  })
 }
 
 /** Notes that a known file is there; one that was thought to be gone is back. */

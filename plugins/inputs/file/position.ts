@@ -69,13 +69,12 @@ function isPosition(value: unknown): value is Position {
   return isText && typeof offset === 'number' && isPrint(head) && isPrint(tail)
 }
 
-/** All contents that are known, by partition, by inode and by how they begin. */
+/** All contents that are known, by partition, inode, path and full head. */
 export class Known {
   readonly #positions = new Map<string, Position>()
   readonly #byInode = new Map<string, Set<string>>()
+  readonly #byPath = new Map<string, Set<string>>()
   readonly #byHead = new Map<string, Set<string>>()
-  /** How long the heads are, with how many there are of that length. */
-  readonly #lengths = new Map<number, number>()
   /** Partitions whose file is there. */
   readonly present = new Set<string>()
 
@@ -94,11 +93,11 @@ export class Known {
 
   set(partition: string, position: Position): void {
     const old = this.#positions.get(partition)
-    if (old?.ino !== position.ino || old.head.hash !== position.head.hash) {
+    if (old?.ino !== position.ino || old.path !== position.path || old.head.hash !== position.head.hash) {
       this.delete(partition)
       add(this.#byInode, position.ino, partition)
-      add(this.#byHead, position.head.hash, partition)
-      this.#lengths.set(position.head.length, (this.#lengths.get(position.head.length) ?? 0) + 1)
+      add(this.#byPath, position.path, partition)
+      if (position.head.length === HEAD_BYTES) add(this.#byHead, position.head.hash, partition)
     }
     this.#positions.set(partition, position)
   }
@@ -108,10 +107,8 @@ export class Known {
     if (!old) return
     this.#positions.delete(partition)
     remove(this.#byInode, old.ino, partition)
+    remove(this.#byPath, old.path, partition)
     remove(this.#byHead, old.head.hash, partition)
-    const count = this.#lengths.get(old.head.length) ?? 1
-    if (count > 1) this.#lengths.set(old.head.length, count - 1)
-    else this.#lengths.delete(old.head.length)
   }
 
   /** Contents that were last seen under this inode, those of the same device first. */
@@ -122,17 +119,21 @@ export class Known {
     return found.sort((a, b) => Number(b[1].dev === dev) - Number(a[1].dev === dev))
   }
 
-  /** Contents that begin as these bytes do, those read furthest first. */
-  beginningWith(head: Uint8Array): [string, Position][] {
-    const found: [string, Position][] = []
-    for (const length of this.#lengths.keys()) {
-      if (length > head.length) continue
-      for (const partition of this.#byHead.get(print(head.subarray(0, length)).hash) ?? []) {
-        const position = this.#positions.get(partition)!
-        if (position.head.length === length) found.push([partition, position])
+  /** Contents that may go on in a file that begins with `head`, those read furthest first: see `origins`. */
+  like({ path }: Found, head: Uint8Array): [string, Position][] {
+    const partitions = new Set<string>()
+    for (let end = path.lastIndexOf('/') + 2; end < path.length; end++) {
+      for (const partition of this.#byPath.get(path.slice(0, end)) ?? []) partitions.add(partition)
+    }
+    if (head.length === HEAD_BYTES) {
+      for (const partition of this.#byHead.get(print(head).hash) ?? []) {
+        if (this.#positions.get(partition)!.offset >= HEAD_BYTES) partitions.add(partition)
       }
     }
-    return found.sort((a, b) => b[1].offset - a[1].offset)
+    return [...partitions]
+      .map((partition): [string, Position] => [partition, this.#positions.get(partition)!])
+      .filter(([, position]) => matchesHead(head, position.head))
+      .sort((a, b) => b[1].offset - a[1].offset)
   }
 
   /** The partition of a file that is as it was when all of it had been read. */

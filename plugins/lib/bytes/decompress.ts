@@ -20,7 +20,7 @@ export function detectCompression(first: Uint8Array): Compression {
 
 /**
  * Decodes a whole source, streaming: gzip members or zstd frames, one after the other. What cannot be decoded is a Damage in its
- * place; decoding goes on behind it. Pieces (64 KiB at most) belong to the caller.
+ * place; decoding goes on behind it. Pieces (128 KiB at most) belong to the caller.
  */
 export function decompress(source: ByteSource, compression: 'gzip' | 'zstd'): AsyncGenerator<Piece> {
   return compression === 'gzip' ? gunzip(source) : unzstd(source)

@@ -2,6 +2,7 @@
 import { dirname } from 'node:path'
 import { asError, errorCode } from '../../../core/plugin/errors.ts'
 import type { Context, Item } from '../../../core/plugin/interfaces.ts'
+import { lengthOf, slicesOf } from '../../lib/slices.ts'
 import { Descriptors, type FileSettings } from './descriptors.ts'
 import { type Disk, hopeless, makeFolder, retryable, syncFolder } from './disk.ts'
 import { compress } from './members.ts'
@@ -9,7 +10,6 @@ import { Mending } from './mending.ts'
 import { appendAll, confirm, type OpenFile } from './open-file.ts'
 import { folderMode } from './open-inside.ts'
 import { periodOf, setAside } from './rotation.ts'
-import { lengthOf, slicesOf } from '../../lib/slices.ts'
 
 /** What goes to one path. */
 export interface Group {

@@ -1,8 +1,8 @@
 // Each write as one whole gzip member or zstd frame, and the way back: where the last whole one of a file ends.
 import { promisify } from 'node:util'
 import { constants, crc32, deflateRaw, gunzip, zstdCompress, zstdDecompress } from 'node:zlib'
-import type { Handle } from './disk.ts'
 import { lengthOf } from '../../lib/slices.ts'
+import type { Handle } from './disk.ts'
 
 export type Compression = 'none' | 'gzip' | 'zstd'
 

@@ -1,8 +1,8 @@
 // One file that is open for appending.
 import { RetryableError } from '../../../core/plugin/errors.ts'
+import { rest } from '../../lib/slices.ts'
 import { type Handle, retryable } from './disk.ts'
 import type { Own } from './mending.ts'
-import { rest } from '../../lib/slices.ts'
 
 export interface OpenFile extends Own {
   /** Absolute, as it was asked for. */
