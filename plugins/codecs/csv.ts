@@ -8,11 +8,11 @@ import { invalidUtf8Option, recordText } from '../lib/framing/record-text.ts'
 
 export default defineCodec({
   summary: 'CSV: each row becomes an object with the names of the columns',
-  description: `The first row names the columns, unless \`columns\` does: blanks around a name are cut off, an empty one becomes \`column_3\` by its
-place, and a second \`name\` becomes \`name_2\`. Values are text as it stands; inside quotes they may hold newlines, delimiters and
-doubled quotes, and a quote in the middle of a value is text. A byte order mark, empty lines, and the \`#TYPE\` line of
-PowerShell's Export-Csv are left out. A row with too few or too many values goes to the dead letters, as does one whose quotes
-do not close.`,
+  description: `The first row names the columns, unless \`columns\` does: blanks around a name are cut off, an empty one
+becomes \`column_3\` by its place, and a second \`name\` becomes \`name_2\`. Values are text as it stands; inside quotes they
+may hold newlines, delimiters and doubled quotes, and a quote in the middle of a value is text. A byte order mark, empty
+lines, and the \`#TYPE\` line of PowerShell's Export-Csv are left out. A row with too few or too many values goes to the dead
+letters, as does one whose quotes do not close.`,
   options: {
     columns: {
       type: 'array',

@@ -6,7 +6,8 @@ import { invalidUtf8Option, recordText } from '../lib/framing/record-text.ts'
 
 export default defineCodec({
   summary: 'Plain text: each line becomes a field of its own event',
-  description: `A line ends with \`\\n\` or \`\\r\\n\`, which is not part of it. A byte order mark is left out, and the last line needs no newline.`,
+  description: `A line ends with \`\\n\` or \`\\r\\n\`, which is not part of it. A byte order mark is left out, and the last
+line needs no newline.`,
   options: {
     field: { type: 'string', format: 'field', default: 'message', description: 'Field that gets the line' },
     skip_empty: { type: 'boolean', default: true, description: 'Leave out lines that are empty, or hold only blanks' },

@@ -99,7 +99,7 @@ t.test('marks are set, found, counted and go with their letters; ids are never g
   t.same(await ids(store, { replay: true }), [])
   t.equal(await store.letters.remove({}), 2)
   t.same(await store.letters.counts(), [])
-  const other = new DatabaseSync(join(folder, 'letters.db'))
+  const other = new DatabaseSync(join(folder, 'letters.db'), { timeout: 5000 })
   t.equal(other.prepare('SELECT count(*) AS n FROM marks').get()?.['n'], 0)
   other.close()
   await store.letters.add([letter()])
@@ -149,7 +149,7 @@ t.test('calls that come while one waits become one transaction', async t => {
   const store = await openStore(folder)
   t.teardown(() => store.close())
   await store.letters.add([letter()])
-  const other = new DatabaseSync(join(folder, 'letters.db'))
+  const other = new DatabaseSync(join(folder, 'letters.db'), { timeout: 5000 })
   other.exec('BEGIN IMMEDIATE')
   const log = () => transactionsInLog(join(folder, 'letters.db'))
   const before = log()
@@ -170,7 +170,7 @@ t.test('a letter whose bytes have changed on the disk is shown as damaged and no
   const store = await openStore(folder)
   t.teardown(() => store.close())
   await store.letters.add([letter({ bytes: Buffer.from('aaaa') }), letter({ bytes: Buffer.from('bbbb') })])
-  const other = new DatabaseSync(join(folder, 'letters.db'))
+  const other = new DatabaseSync(join(folder, 'letters.db'), { timeout: 5000 })
   other.exec("UPDATE letters SET bytes = x'61616162' WHERE id = 1")
   other.close()
   await store.letters.mark({})
@@ -231,9 +231,10 @@ t.test(
       await store.letters.add([letter()])
       added++
     }
-    t.equal(await removed, 8000)
-    t.ok(added >= 8, `${added} letters were written meanwhile`)
-    t.equal((await ids(store)).length, added)
+    const gone = await removed
+    const left = (await store.letters.counts())[0]?.count ?? 0
+    t.ok(left >= 8, `${left} of the ${added} letters that were written meanwhile came after its beginning`)
+    t.equal(gone + left, 8000 + added)
     t.ok(pages() < before / 10, `${before} pages became ${pages()}`)
   },
 )

@@ -135,7 +135,7 @@ t.test('commits that come while one waits become one transaction', async t => {
   const before = { ...store.stats, log: transactionsInLog(join(folder, 'state.db')) }
   t.ok(before.log > 0)
 
-  const other = new DatabaseSync(join(folder, 'state.db'))
+  const other = new DatabaseSync(join(folder, 'state.db'), { timeout: 5000 })
   other.exec('BEGIN IMMEDIATE')
   let settled = 0
   const commits = Array.from({ length: 100 }, (_, n) => store.commit(position(`partition ${n}`, n)).then(() => settled++))
@@ -169,7 +169,7 @@ t.test('a transaction that fails rejects all its callers, writes nothing of them
   const store = await openStore(folder)
   t.teardown(() => store.close())
   await store.commit(rows('s', ['kept', 1]))
-  const other = new DatabaseSync(join(folder, 'state.db'))
+  const other = new DatabaseSync(join(folder, 'state.db'), { timeout: 5000 })
   other.exec(`CREATE TRIGGER refuse BEFORE INSERT ON rows WHEN new.key = 'secret key' BEGIN SELECT RAISE(ABORT, 'refused'); END`)
   other.exec('BEGIN IMMEDIATE')
   const calls = ['a', 'b', 'secret key', 'c'].map(key =>
@@ -213,7 +213,7 @@ t.test('a stored value that somebody spoiled is an error that does not quote it'
   const store = await openStore(folder)
   t.teardown(() => store.close())
   await store.commit(rows('s', ['k', 1]))
-  const other = new DatabaseSync(join(folder, 'state.db'))
+  const other = new DatabaseSync(join(folder, 'state.db'), { timeout: 5000 })
   other.exec(`UPDATE rows SET value = 'my secret'`)
   other.close()
   const { code, message } = await failure(store.get('s', 'k'))

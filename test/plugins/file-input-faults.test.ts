@@ -44,6 +44,22 @@ t.test('a damaged file: all that can be decoded arrives, the rest is a fault wit
   }
 })
 
+t.test('a file that ended too early and was completed since is read on, and a damage behind is told as well', async t => {
+  const folder = t.testdir({})
+  const path = join(folder, 'a.gz')
+  const whole = gzipSync(joined(numbered(1000)))
+  writeFileSync(path, whole.subarray(0, 1000))
+  const run = await readAll(t, folder, { paths: '*' })
+  t.match(run.faults, [{ code: 'PEN_FILE_TRUNCATED' }])
+  appendFileSync(path, Buffer.concat([whole.subarray(1000), Buffer.from('garbage'), gzipSync('"behind"\n')]))
+  const rest = await readAll(t, folder, { paths: '*' }, run)
+  t.match(rest.faults, [{ code: 'PEN_FILE_DAMAGED', offset: whole.length, length: 7 }])
+  t.equal(rest.records.at(-1), '"behind"')
+  // The record that the cut fell in came in two parts.
+  const text = [...run.records, ...rest.records].join('')
+  t.ok(text === [...numbered(1000), '"behind"'].join(''))
+})
+
 t.test('records on both sides of a gap are not joined, and a table keeps its header behind it', async t => {
   const folder = t.testdir({})
   writeFileSync(

@@ -22,7 +22,9 @@ context.rows.put = async changes => {
   await put(changes)
   writeFileSync(store, JSON.stringify([...stored]))
 }
-const output = create(file, { path: 'a.ndjson', compression, ...(mode === 'loop' && { rotate_bytes: 400_000 }) }, folder)
+// The tests put half a line behind what a plain file holds: it must still be the file in use then.
+const rotation = mode === 'loop' && compression !== 'none' && { rotate_bytes: 400_000 }
+const output = create(file, { path: 'a.ndjson', compression, ...rotation }, folder)
 await output.open?.(context)
 for (const line of context.lines) writeSync(2, `${line}\n`)
 const start = Number(process.env['START'] ?? 0)

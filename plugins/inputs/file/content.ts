@@ -1,21 +1,11 @@
 // A file's content as a stream of UTF-8 pieces: decompressed, transcoded, and checked to be the same as when it was last read.
-import type { FileHandle } from 'node:fs/promises'
 import { CHUNK_BYTES } from '../../../core/plugin/buffers.ts'
 import { isDamage, Leftover, type Piece } from '../../lib/bytes/damage.ts'
-import { type Compression, decompress, detectCompression } from '../../lib/bytes/decompress.ts'
-import {
-  DETECT_BYTES,
-  type Detected,
-  detectEncoding,
-  type Encoding,
-  type Transcoder,
-  utf16ToUtf8,
-} from '../../lib/bytes/encoding.ts'
+import { decompress } from '../../lib/bytes/decompress.ts'
+import { type Transcoder, utf16ToUtf8 } from '../../lib/bytes/encoding.ts'
 import type { ByteSource } from '../../lib/bytes/source.ts'
-import { HEAD_BYTES, matchesHead, type Position, print, TAIL_BYTES } from './position.ts'
-
-/** A text of ASCII takes two bytes a letter in UTF-16. */
-const EXAMINED_BYTES = Math.max(DETECT_BYTES, 2 * HEAD_BYTES)
+import { type Form, isSeekable, lastLine, readFully, startOf } from './form.ts'
+import { matchesHead, type Position, print, TAIL_BYTES } from './position.ts'
 
 /** What plain files are read into, one file after the other; with a second buffer the next piece is read ahead. */
 export type Buffers = readonly [Buffer, Buffer?]
@@ -23,16 +13,6 @@ export type Buffers = readonly [Buffer, Buffer?]
 export function createBuffers(count: 1 | 2): Buffers {
   const create = () => Buffer.allocUnsafeSlow(CHUNK_BYTES + TAIL_BYTES)
   return count === 1 ? [create()] : [create(), create()]
-}
-
-/** How a file's bytes become text. */
-export interface Form extends Detected {
-  readonly compression: Compression
-}
-
-export interface FormOptions {
-  readonly compression: Compression | 'auto'
-  readonly encoding: Encoding | 'auto'
 }
 
 /** The file is not what it was a moment ago: it was cut off, and perhaps written anew. */
@@ -47,73 +27,11 @@ export interface Content {
   close(): Promise<void>
 }
 
-/** A file's bytes up to `limit`. */
-export function fileSource(handle: FileHandle, limit: number): ByteSource {
-  return {
-    async read(into, at) {
-      const length = Math.min(into.length, limit - at)
-      return length > 0 ? (await handle.read(into, 0, length, at)).bytesRead : 0
-    },
-  }
-}
-
-/** Looks at the first bytes: the form, and the first bytes of the text. */
-export async function examine(source: ByteSource, options: FormOptions): Promise<{ form: Form; head: Buffer }> {
-  let first = await readFully(source, EXAMINED_BYTES, 0)
-  const compression = options.compression === 'auto' ? detectCompression(first) : options.compression
-  if (compression !== 'none') first = await firstPieces(source, compression)
-  const detected = detectEncoding(first, options.encoding === 'auto' ? undefined : options.encoding)
-  const text = detected.encoding === 'utf-8' ? first : utf16ToUtf8(detected.encoding).push(first.subarray(detected.bom))
-  return { form: { compression, ...detected }, head: Buffer.from(text.subarray(0, HEAD_BYTES)) }
-}
-
-async function readFully(source: ByteSource, bytes: number, at: number): Promise<Buffer> {
-  const into = Buffer.alloc(bytes)
-  let got = 0
-  while (got < bytes) {
-    const more = await source.read(into.subarray(got), at + got)
-    if (more === 0) break
-    got += more
-  }
-  return into.subarray(0, got)
-}
-
-async function firstPieces(source: ByteSource, compression: 'gzip' | 'zstd'): Promise<Buffer> {
-  const pieces: Uint8Array[] = []
-  let bytes = 0
-  for await (const piece of decompress(source, compression)) {
-    if (isDamage(piece)) break
-    pieces.push(piece)
-    bytes += piece.length
-    if (bytes >= EXAMINED_BYTES) break
-  }
-  return Buffer.concat(pieces).subarray(0, EXAMINED_BYTES)
-}
-
-/** Where the text begins: behind the mark, which UTF-8 offsets count and UTF-16 ones, being of the transcoded text, do not. */
-export function startOf(form: Form): number {
-  return form.encoding === 'utf-8' ? form.bom : 0
-}
-
 /** The content from its beginning, or `from` bytes behind it where that is one of the file's own bytes. */
 export function openContent(source: ByteSource, form: Form, buffers: Buffers, from = 0): Content {
   return form.compression === 'none'
     ? plainContent(source, form, buffers, form.bom + from, Buffer.alloc(0))
     : compressedContent(source, form, form.compression)
-}
-
-/**
- * How many zero bytes a plain file begins with: a writer that goes on where it was after its file was cut off leaves a hole before,
- * which would make the first record unreadable.
- */
-export async function leadingZeros(source: ByteSource, form: Form, buffers: Buffers): Promise<number> {
-  if (!isSeekable(form) || form.bom > 0) return 0
-  for (let at = 0; ; ) {
-    const got = await source.read(buffers[0], at)
-    const other = buffers[0].subarray(0, got).findIndex(byte => byte !== 0)
-    if (got === 0 || other >= 0) return at + Math.max(0, other)
-    at += got
-  }
 }
 
 /**
@@ -141,17 +59,6 @@ export async function contentAtEnd(
     first ??= Buffer.from(piece)
     offset += piece.length
   }
-}
-
-/** Where the line begins that the file's end stands in. */
-async function lastLine(source: ByteSource, size: number, start: number): Promise<number> {
-  for (let to = size; to > start; ) {
-    const from = Math.max(start, to - CHUNK_BYTES)
-    const newline = (await readFully(source, to - from, from)).lastIndexOf(10)
-    if (newline >= 0) return from + newline + 1
-    to = from
-  }
-  return start
 }
 
 /** The content from a stored position on. */
@@ -186,11 +93,6 @@ export async function resumeContent(
   if (skipped && same(skipped.tail)) return { content, ...skipped, reported: (position.damages ?? 0) - skipped.damages }
   await content.close()
   return undefined
-}
-
-/** True where an offset of the text is one of the file: reading can begin anywhere. */
-export function isSeekable(form: Form): boolean {
-  return form.compression === 'none' && form.encoding === 'utf-8'
 }
 
 function matchesTail(tail: Uint8Array, position: Position): boolean {

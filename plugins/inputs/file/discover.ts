@@ -138,7 +138,8 @@ async function walk({ base, wild }: Pattern, problems: Map<string, string>, fold
 
 type Look = Found | { readonly path: string; readonly problem: string } | { readonly absent: string }
 
-async function look(path: string, named: boolean): Promise<Look> {
+/** A path's file. `named`: it is troublesome when it is none. */
+export async function look(path: string, named: boolean): Promise<Look> {
   let stats: BigIntStats
   try {
     stats = await stat(path, { bigint: true })

@@ -8,11 +8,13 @@ import { asItIs, close, finish, isQuiet, type Tail, turn } from './tail.ts'
 
 /** A file that has not grown for so long is closed. Milliseconds. */
 const IDLE_MS = 5 * 60_000
-/** At most so many files are looked at in one poll. */
+/** A file that has not grown for so long is not polled: a hint or the next look around finds that it has grown. Milliseconds. */
+const ACTIVE_MS = 60_000
+/** At most so many files are polled at once. */
 const POLLED_AT_ONCE = 200
-/** A hint brings the next look around forward, but not closer than this, nor so that looking takes more than a tenth of the time. */
+/** A hint brings the next look around forward, but not closer than this, nor so that looking takes more than 5 % of the time. */
 const LEAST_GAP_MS = 50
-const LOOKING_SHARE = 10
+const LOOKING_SHARE = 20
 /** Even where looking is slow, the next look is not put off for more intervals than these. */
 const MOST_INTERVALS = 10
 /** Says that following began, so that files which appear while nothing runs are read from their beginning. */
@@ -41,7 +43,7 @@ export async function* follow(job: Job, firstStart: boolean, signal: AbortSignal
     context.metrics.gauge('file_open', 'Files that are followed and open', tails.size)
   }
 
-  const takeHints = (): void => {
+  async function takeHints(): Promise<void> {
     const { written, renamed } = hints.take()
     let strange = renamed
     if (written.size > 0) {
@@ -49,16 +51,19 @@ export async function* follow(job: Job, firstStart: boolean, signal: AbortSignal
       for (const path of written) {
         const tail = byPath.get(path)
         if (tail) tail.dirty = true
-        else strange = true
+        else strange ||= !(await followed.touched(path))
       }
     }
     if (strange) nextLook = Math.min(nextLook, earliestLook)
   }
 
   const poll = (now: number): void => {
-    const quiet = [...tails.values()].filter(({ dirty }) => !dirty)
-    if (quiet.length > POLLED_AT_ONCE) quiet.sort((a, b) => a.polled - b.polled).length = POLLED_AT_ONCE
-    for (const tail of quiet) {
+    const active = [...tails.values()].filter(({ dirty, leaving, grown }) => {
+      const idle = now - grown
+      return !dirty && (leaving !== undefined || idle < ACTIVE_MS || idle >= IDLE_MS)
+    })
+    if (active.length > POLLED_AT_ONCE) active.sort((a, b) => a.polled - b.polled).length = POLLED_AT_ONCE
+    for (const tail of active) {
       tail.dirty = true
       tail.polled = now
     }
@@ -107,9 +112,10 @@ export async function* follow(job: Job, firstStart: boolean, signal: AbortSignal
   try {
     if (fromEnd) yield emptyChunk(STARTED, { position: { at: clock.now() } })
     while (!signal.aborted) {
-      takeHints()
+      await takeHints()
       const now = clock.monotonic()
       if (now >= nextLook) yield* lookAround()
+      else yield* followed.openSome()
       if (now >= nextPoll) poll(now)
       let busy = false
       for (const tail of [...tails.values()]) {

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { asError, errorCode } from '../../../core/plugin/errors.ts'
 import type { Chunk } from '../../../core/plugin/interfaces.ts'
-import type { Listing } from './discover.ts'
+import { type Listing, look } from './discover.ts'
 import {
   forget,
   type Job,
@@ -44,29 +44,58 @@ export class Followed {
   readonly #unfinished = new Map<string, Note>()
   /** Paths that could not be opened or read. */
   readonly #failed = new Set<string>()
+  /** Files to open, the next one last. */
+  #queue: Found[] = []
+  /** Files that were opened since the last look have been compared with what is known. */
+  #swept = true
   #first = true
-  /** Files that are there at the first look are read from their end on. */
-  readonly #fromEnd: boolean
+  /** Files that were there at the first look, by device and inode, and are read from their end on. */
+  readonly #fromEnd: Set<string> | undefined
 
   constructor(job: Job, fromEnd: boolean) {
     this.#job = job
-    this.#fromEnd = fromEnd
+    this.#fromEnd = fromEnd ? new Set() : undefined
   }
 
   /** Takes over what is there now. */
   async *look(listing: Listing): AsyncGenerator<Chunk> {
-    const { known, troubles } = this.#job
+    const { troubles } = this.#job
     troubles.replace(listing.problems)
     const paths = new Set(listing.files.map(({ path }) => path))
     for (const notes of [this.#copies, this.#unfinished])
       for (const path of notes.keys()) if (!paths.has(path)) notes.delete(path)
     for (const path of this.#failed) if (!paths.has(path)) this.#recovered(path)
     const toOpen = yield* this.#recognise(listing.files)
-    for (const file of toOpen) yield* this.#begin(file)
+    if (this.#first) for (const file of toOpen) this.#fromEnd?.add(keyOf(file))
     this.#first = false
+    this.#queue = toOpen.reverse()
+    this.#swept = false
+    yield* this.openSome()
+  }
+
+  /** Opens what is waiting for it, as far as there is room. */
+  async *openSome(): AsyncGenerator<Chunk> {
+    const { known, troubles } = this.#job
+    while (this.#queue.length > 0) {
+      if (this.tails.size >= MOST_OPEN && !(yield* this.#closeOne())) return
+      yield* this.#begin(this.#queue.pop()!)
+    }
+    if (this.#swept) return
+    this.#swept = true
     for (const { reading } of this.tails.values()) known.present.add(reading.partition)
     for (const partition of this.cutOff.keys()) known.present.add(partition)
+    // Where something cannot be read nobody knows what is gone.
     if (troubles.size === 0) yield* forget(this.#job)
+  }
+
+  /** A closed file was written to: opens it again without a look at all others. False when it is not that simple. */
+  async touched(path: string): Promise<boolean> {
+    const { known } = this.#job
+    const file = await look(path, false)
+    if (!('ino' in file) || this.tails.has(keyOf(file))) return false
+    if (!known.ofInode(file).some(([, position]) => position.path === path)) return false
+    if (known.unchanged(file) === undefined) this.#queue.push(file)
+    return true
   }
 
   /** Closes a file; its content goes on from where it stands now when it is begun again. */
@@ -140,7 +169,8 @@ export class Followed {
     const { reading } = tail
     known.present.add(reading.partition)
     tail.away = false
-    tail.dirty = true
+    if (tail.listed.size !== file.size || tail.listed.modified !== file.modified) tail.dirty = true
+    tail.listed = file
     if (reading.file.path === file.path) return
     context.log.info({ from: reading.file.path, to: file.path }, 'a followed file was renamed')
     reading.moved(file)
@@ -165,7 +195,6 @@ export class Followed {
     const { clock } = context
     const note = this.#unfinished.get(file.path)
     if (note?.size === file.size && clock.monotonic() < note.until) return
-    if (this.tails.size >= MOST_OPEN && !(yield* this.#closeOne())) return
     let opened: Opened
     let started: Started | undefined
     try {
@@ -192,9 +221,11 @@ export class Followed {
     for (const tail of this.tails.values()) if (tail.reading.partition === partition) await this.drop(tail)
     known.set(partition, reading.position())
     known.present.add(partition)
+    const fromEnd = this.#fromEnd?.delete(keyOf(opened.file))
     this.tails.set(keyOf(opened.file), {
       ...started,
       opened,
+      listed: opened.file,
       compressed: opened.form.compression !== 'none',
       dirty: true,
       away: false,
@@ -202,14 +233,14 @@ export class Followed {
       polled: clock.monotonic(),
       grown: clock.monotonic() - ageOf(opened.file, clock),
     })
-    if (this.#first && this.#fromEnd) yield emptyChunk(partition, { position: reading.position() })
+    if (fromEnd) yield emptyChunk(partition, { position: reading.position() })
   }
 
   /** Undefined while the file is still being made, or may be a copy that is. */
   async #start(opened: Opened): Promise<Started | undefined> {
     const { known, tally, context } = this.#job
     const { file, form } = opened
-    const fromEnd = this.#first && this.#fromEnd
+    const fromEnd = this.#fromEnd?.has(keyOf(file)) ?? false
     if (form.compression !== 'none' && !fromEnd && ageOf(file, context.clock) < COMPRESSED_QUIET_MS) return undefined
     for (const [partition, position] of known.ofInode(file)) {
       const started = await startKnown(this.#job, opened, partition, position, true)
@@ -241,13 +272,18 @@ export class Followed {
     return true
   }
 
-  /** Closes the file that has not grown for longest; false when all have something left. */
+  /** Closes the file that has not grown for longest, rather one without an unfinished record; false when all are needed. */
   async *#closeOne(): AsyncGenerator<Chunk, boolean> {
     let idlest: Tail | undefined
-    for (const tail of this.tails.values()) if (isQuiet(tail) && (!idlest || tail.grown < idlest.grown)) idlest = tail
+    for (const tail of this.tails.values()) {
+      if (tail.dirty || tail.compressed || tail.leaving !== undefined) continue
+      if (!idlest || (isQuiet(idlest) ? isQuiet(tail) && tail.grown < idlest.grown : isQuiet(tail) || tail.grown < idlest.grown))
+        idlest = tail
+    }
     if (!idlest) return false
-    yield* this.rest(idlest)
-    return true
+    if (isQuiet(idlest)) yield* this.rest(idlest)
+    else await this.drop(idlest)
+    return !this.tails.has(keyOf(idlest.opened.file))
   }
 }
 

@@ -18,7 +18,8 @@ files that have grown are read on from where they were left, and the others are 
 A file is recognised by its inode, its first 1,024 bytes and the 256 bytes before the place where reading stopped, not by its name
 alone: it may be renamed, and a new file under an old name is read from its beginning. A content that goes on in another file (a
 copy whose original was cut off or removed, also compressed: \`app.log\` to \`app.log.1.gz\`) is read on there, when its beginning and
-the bytes before the place are the same; a content of fewer than 1,024 bytes only where the new name begins with the old one. A file
+the bytes before the place are the same; one of fewer than 1,024 bytes only
+where the new name begins with the old one, one of fewer than 64 never. A file
 that is gone is forgotten after \`forget_after_ms\`.
 
 With \`follow\` files are read on as they grow, through rename, copy-and-truncate and removal: a file stays open until it is read

@@ -3,21 +3,9 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { buffers as pool } from '../../../core/plugin/buffers.ts'
 import { errorCode } from '../../../core/plugin/errors.ts'
 import type { Chunk, Context } from '../../../core/plugin/interfaces.ts'
-import {
-  type Buffers,
-  type Content,
-  contentAtEnd,
-  examine,
-  type Form,
-  type FormOptions,
-  fileSource,
-  isSeekable,
-  leadingZeros,
-  openContent,
-  resumeContent,
-  startOf,
-} from './content.ts'
+import { type Buffers, type Content, contentAtEnd, openContent, resumeContent } from './content.ts'
 import { explain, type Finder, foundAs } from './discover.ts'
+import { examine, type Form, type FormOptions, fileSource, isSeekable, leadingZeros, startOf } from './form.ts'
 import { type Found, type Known, matchesHead, type Position } from './position.ts'
 import { emptyChunk, Reading } from './reading.ts'
 
@@ -175,7 +163,7 @@ export async function startNew(
     for (const chunk of framer.push(first)) pool.recycle(chunk.bytes)
     return { reading: new Reading({ ...begin, offset, state: framer.state }), content, rest: undefined }
   }
-  const zeros = await leadingZeros(source, form, buffers)
+  const zeros = await leadingZeros(source, form, buffers[0])
   if (zeros > 0)
     context.log.warn(
       { path: file.path, bytes: zeros },

@@ -130,7 +130,7 @@ async function* readFile(job: Job, opened: Opened, signal: AbortSignal): AsyncGe
     await content.close()
     const position = reading.position()
     known.set(reading.partition, position)
-    tally.damages += (position.damages ?? 0) - (before?.damages ?? 0)
+    tally.damages += reading.told
     if (before && reading.offset === begun) tally.before++
     else tally.files++
     tally.bytes += reading.offset - begun

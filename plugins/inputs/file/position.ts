@@ -7,6 +7,8 @@ import { isObject, type Json } from '../../../core/plugin/json.ts'
 export const HEAD_BYTES = 1024
 /** The bytes before a place that say that a content is still the same up to there. */
 export const TAIL_BYTES = 256
+/** Shorter contents are never taken for the same in another file. */
+const LEAST_BYTES = 64
 
 /** A fingerprint of some bytes. */
 export type Print = { readonly length: number; readonly hash: string }
@@ -39,7 +41,7 @@ export type Position = {
   readonly offset: number
   /** What the framer must know there. */
   readonly state?: Json
-  /** How many damages of the file were reported. */
+  /** How many damages before that place were reported: in the middle of the file, not where it ends too early. */
   readonly damages?: number
   /** As the file was when all of it had been read: the same again need not be opened. */
   readonly seen?: { readonly size: number; readonly modified: string }
@@ -132,7 +134,7 @@ export class Known {
     }
     return [...partitions]
       .map((partition): [string, Position] => [partition, this.#positions.get(partition)!])
-      .filter(([, position]) => matchesHead(head, position.head))
+      .filter(([, position]) => position.offset >= LEAST_BYTES && matchesHead(head, position.head))
       .sort((a, b) => b[1].offset - a[1].offset)
   }
 

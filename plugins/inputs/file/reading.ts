@@ -48,7 +48,9 @@ export class Reading {
   /** The bytes before `#at`, and the print of those before the place to go on from. */
   #recent: Buffer
   #tail: Print
+  /** Damages before the place to go on from. */
   #damages: number
+  #told = 0
   #reported: number
   #held: Chunk | undefined
 
@@ -75,9 +77,9 @@ export class Reading {
     return this.#at
   }
 
-  /** Damages that were reported, in this run and before. */
-  get damages(): number {
-    return this.#damages
+  /** Damages that this reading has reported. */
+  get told(): number {
+    return this.#told
   }
 
   /** Bytes that were pushed and are no whole record yet. */
@@ -137,7 +139,9 @@ export class Reading {
       yield* this.#end()
       if (this.#held) this.#held = { ...this.#held, position: this.position() }
     }
-    this.#damages++
+    this.#told++
+    // The end is no place that is met again: more may follow there by then.
+    if (!truncated) this.#damages++
     const fault: Fault = {
       reason: `${this.#file.path}: ${reason}`,
       code: truncated ? 'PEN_FILE_TRUNCATED' : 'PEN_FILE_DAMAGED',

@@ -15,6 +15,8 @@ export interface Tail extends Started {
   rest: Uint8Array | undefined
   /** There may be more to read. */
   dirty: boolean
+  /** As the last look around found it. */
+  listed: Found
   /** No path leads to it any more. */
   away: boolean
   /** Since when it has another name, or none. This and the next two are times of the clock that never jumps. */
@@ -48,9 +50,9 @@ export async function* turn(job: Job, tail: Tail): AsyncGenerator<Chunk, Outcome
     }
     if (isDamage(piece)) {
       if (piece.truncated && ageOf(opened.file, context.clock) < UNFINISHED_MS) return 'unfinished'
-      tally.damages -= reading.damages
+      tally.damages -= reading.told
       yield* reading.damage(piece)
-      tally.damages += reading.damages
+      tally.damages += reading.told
     } else yield* reading.push(piece)
     yield* reading.flush()
     tail.grown = context.clock.monotonic()

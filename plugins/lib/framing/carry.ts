@@ -42,7 +42,8 @@ export class Carry {
   /** Forgets the bytes before `keep`. */
   drop(keep: number): void {
     const rest = this.#used - keep
-    // What idles between two pushes must not hold a pooled buffer for a few bytes (half of what grew into one, or it would go to and fro).
+    // What idles between two pushes must not hold a pooled buffer for a few bytes (half of what grew into one, or it would go to
+    // and fro).
     if (rest <= SMALL_BYTES / 2 && this.#buffer.length > SMALL_BYTES) this.#move(rest, keep)
     else if (keep > 0) this.#buffer.copyWithin(0, keep, this.#used)
     this.offset += keep

@@ -2,7 +2,8 @@
 import { PermanentError } from '../../../core/plugin/errors.ts'
 
 /**
- * The values of a row (RFC 4180; its line end is not part of it). A quote opens only at the beginning of a value, elsewhere it is text.
+ * The values of a row (RFC 4180; its line end is not part of it). A quote opens only at the beginning of a value, elsewhere it is
+ * text.
  * @throws PermanentError when text follows a closing quote, or a quote is not closed.
  */
 export function rowValues(text: string, delimiter: string, quote: string): string[] {
@@ -44,8 +45,8 @@ function broken(reason: string): PermanentError {
 }
 
 /**
- * The names that a header row gives: blanks around them are cut off, one that is empty becomes `column_3` by its place, and of those
- * that are alike the second becomes `name_2`, the third `name_3`.
+ * The names that a header row gives: blanks around them are cut off, one that is empty becomes `column_3` by its place, and of
+ * those that are alike the second becomes `name_2`, the third `name_3`.
  */
 export function columnNames(header: readonly string[]): string[] {
   const names = header.map((cell, index) => cell.trim() || `column_${index + 1}`)
@@ -61,7 +62,9 @@ export function columnNames(header: readonly string[]): string[] {
 
 const CANDIDATES = [',', ';', '\t', '|'] as const
 
-/** The delimiter of a file by its first row: of comma, semicolon, tab and bar the one that stands there most often outside quotes. */
+/**
+ * The delimiter of a file by its first row: of comma, semicolon, tab and bar the one that stands there most often outside quotes.
+ */
 export function guessDelimiter(text: string, quote: string): string {
   const counts = new Map<string, number>(CANDIDATES.map(candidate => [candidate, 0]))
   let quoted = false

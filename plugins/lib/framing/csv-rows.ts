@@ -9,8 +9,8 @@ export interface RowScanner {
   /** Where the next look begins. */
   readonly at: number
   /**
-   * The newline that ends the row which begins at `row`, or -1 while the view holds none. `before` is the byte before the view's first
-   * one. With `last` nothing follows the view.
+   * The newline that ends the row which begins at `row`, or -1 while the view holds none. `before` is the byte before the view's
+   * first one. With `last` nothing follows the view.
    */
   next(view: Buffer, row: number, before: number, last: boolean): number
   /** The view's first `bytes` bytes are gone. */

@@ -21,11 +21,11 @@ export interface CsvShape {
 const TYPE_LINE = '#TYPE '
 
 /**
- * A framer whose records are CSV rows. Its chunks' meta says `columns` and `delimiter`, as does `state`. A byte order mark, the `#TYPE`
- * line of PowerShell's Export-Csv, and empty lines are left out.
+ * A framer whose records are CSV rows. Its chunks' meta says `columns` and `delimiter`, as does `state`. A byte order mark, the
+ * `#TYPE` line of PowerShell's Export-Csv, and empty lines are left out.
  *
- * A quote that is never closed makes a fault of all that follows, unless all that follows its line are rows as they should be: then
- * the line alone is the fault.
+ * A quote that is never closed makes a fault of all that follows, unless all that follows its line are rows as they should be:
+ * then the line alone is the fault.
  */
 export function csvFramer(meta: Readonly<JsonObject>, start: FramerStart | undefined, shape: CsvShape): Framer {
   const max = start?.maxEventBytes ?? MAX_EVENT_BYTES

@@ -6,14 +6,14 @@ import { recordText } from './record-text.ts'
 /** Objects and arrays inside each other. JSON.stringify, and whatever else walks through a record, gives up at some thousands. */
 const MAX_DEPTH = 64
 /**
- * Shorter records are not asked: a thousand levels, which is all that they have room for, do no harm, and asking every record would
- * cost 9 % of parsing it (so it is under 2 %).
+ * Shorter records are not asked: a thousand levels, which is all that they have room for, do no harm, and asking every record
+ * would cost 9 % of parsing it (so it is under 2 %).
  */
 const HARMLESS_BYTES = 2048
 
 /**
- * Parses a record. Numbers beyond 2^53 lose digits and the last of equal names wins, as JSON.parse has it; `__proto__` is a name like
- * any other.
+ * Parses a record. Numbers beyond 2^53 lose digits and the last of equal names wins, as JSON.parse has it; `__proto__` is a name
+ * like any other.
  * @param hint What to do about an array, for the error.
  * @throws PermanentError
  */

@@ -1,7 +1,7 @@
 // Finds where a JSON value ends, in bytes that come piece by piece.
 import { BACKSLASH, CLOSE_BRACE, COLON, COMMA, NEWLINE, OPEN_BRACE, OPEN_BRACKET, QUOTE, SPACE } from './bytes.ts'
 
-/** Brackets nested deeper are counted, not compared: what nests deeper than this is no record (see json-record.ts). */
+/** Brackets nested deeper are counted, not compared. */
 const COMPARED_DEPTH = 64
 /** Strings up to here are quicker to walk through than to search. */
 const SHORT_STRING = 32
@@ -21,9 +21,9 @@ export function isWordByte(byte: number): boolean {
 }
 
 /**
- * Walks over one value: strings, escapes and brackets, not the rest of the grammar, which is for JSON.parse to judge. Three things
- * break a value at once, because without them it would swallow those that follow: a bracket that closes another kind, a newline in a
- * string, and a bracket that opens where none can stand.
+ * Walks over one value: strings, escapes and brackets, not the rest of the grammar, which is for JSON.parse to judge. Three
+ * things break a value at once, because without them it would swallow those that follow: a bracket that closes another kind, a
+ * newline in a string, and a bracket that opens where none can stand.
  */
 export class ValueScanner {
   status = OPEN

@@ -20,8 +20,9 @@ const SCALAR = /^(?:-?\d[\d.eE+-]*|true|false|null)$/
  * A framer whose records are the elements of a top-level array, and every top-level value that is none. With `path` they are the
  * elements of the array below these names of a top-level object; a value there that is no array is one record.
  *
- * Values may be separated by commas and blanks, as they come. What is no value is a fault: it ends before the next line that begins
- * as records begin here (their indentation, then a brace), or with the source. The outcome is the same however the bytes are pushed.
+ * Values may be separated by commas and blanks, as they come. What is no value is a fault: it ends before the next line that
+ * begins as records begin here (their indentation, then a brace), or with the source. The outcome is the same however the bytes
+ * are pushed.
  */
 export function jsonFramer(meta: Readonly<JsonObject>, start: FramerStart | undefined, path: readonly string[]): Framer {
   return new JsonFramer(meta, start, path)

@@ -7,8 +7,8 @@ import { Cuts } from './cuts.ts'
 import { FaultPiece, MAX_EVENT_BYTES, tooLong } from './fault.ts'
 
 /**
- * A framer whose records are lines: `\n` or `\r\n` ends one (nothing else does, U+2028 neither), a byte order mark at the beginning is
- * left out, and what follows the last newline is a record too. With `blank: 'skip'` lines of blanks alone are none.
+ * A framer whose records are lines: `\n` or `\r\n` ends one (nothing else does, U+2028 neither), a byte order mark at the
+ * beginning is left out, and what follows the last newline is a record too. With `blank: 'skip'` lines of blanks alone are none.
  */
 export function newlineFramer(meta: Readonly<JsonObject>, start: FramerStart | undefined, blank: 'skip' | 'keep'): Framer {
   const max = start?.maxEventBytes ?? MAX_EVENT_BYTES
