@@ -30,6 +30,6 @@ export function exitCodeOf(error: Error): number {
   const code = errorCode(error)
   if (code === 'PEN_USAGE' || code.startsWith('ERR_PARSE_ARGS')) return EXIT.usage
   if (code === 'PEN_STATE_IN_USE') return EXIT.inUse
-  if (code === 'PEN_CONFIG' || code === 'PEN_OPTION' || code === 'PEN_PLUGIN' || code.startsWith('PEN_STATE')) return EXIT.config
+  if (['PEN_CONFIG', 'PEN_OPTION', 'PEN_PLUGIN', 'ENOSPC'].includes(code) || code.startsWith('PEN_STATE')) return EXIT.config
   return EXIT.failed
 }

@@ -2,6 +2,7 @@
 import { visible } from '../observe/text.ts'
 import type { Verb } from '../plugin/define.ts'
 import { PenstockError } from '../plugin/errors.ts'
+import type { JsonObject } from '../plugin/json.ts'
 import { openStore } from '../state/store.ts'
 import { commandLine, STATE_DIR } from './args.ts'
 import { EXIT } from './exit-codes.ts'
@@ -12,7 +13,8 @@ const usage = `Usage: penstock state show [--pipeline NAME] [--json] [--state-di
 
   show    where every input goes on from; works beside a running engine
   reset   forgets positions and plugins' rows (dedupe keys, for example) of a pipeline, or of one step of it: its inputs are read from
-          their beginning again. Only while no engine runs on this state directory. Dead letters stay.
+          their beginning again. Only while no engine runs on this state directory. Dead letters stay. A damaged file of the
+          directory is set aside under another name, and what can be read of it is kept.
 
 Examples
   penstock state show
@@ -34,12 +36,18 @@ export const verb: Verb = {
     if (action !== 'reset') throw new PenstockError('PEN_USAGE', 'state needs show or reset (penstock state --help)')
     if (name === undefined)
       throw new PenstockError('PEN_USAGE', 'state reset needs the name of a pipeline, as state show prints it')
-    const store = await openStore(values['state-dir'])
+    let aside = false
+    const say = (_fields: JsonObject, message: string) => {
+      aside = true
+      process.stderr.write(`${message}\n`)
+    }
+    const log = { debug() {}, info: say, warn: say, error: say }
+    const store = await openStore(values['state-dir'], { setAside: true, log })
     try {
       const gone = await store.reset(name, values.step)
       const of = values.step === undefined ? name : `${name}/${values.step}`
       process.stdout.write(gone > 0 ? `${of}: ${number(gone)} rows forgotten\n` : `${of}: there was nothing to forget\n`)
-      return gone > 0 ? EXIT.ok : EXIT.failed
+      return gone > 0 || aside ? EXIT.ok : EXIT.failed
     } finally {
       await store.close()
     }

@@ -1,5 +1,5 @@
 // Writes positions, rows and gate keys of settled chunks: one transaction for many chunks, one at a time.
-import { asError } from '../plugin/errors.ts'
+import { asError, errorCode } from '../plugin/errors.ts'
 import type { Clock, Gate, Input, Log, Status } from '../plugin/interfaces.ts'
 import type { Json } from '../plugin/json.ts'
 import type { Changes, Store } from '../state/types.ts'
@@ -19,6 +19,8 @@ export interface CommitterOptions {
 
 /** A commit that failed (a full disk) is tried again this often: what is settled stays in memory meanwhile. Milliseconds. */
 const RETRY_MS = 5_000
+/** What may pass by itself; any other failure ends the pipeline. */
+const PASSING = new Set(['ENOSPC', 'EDQUOT', 'PEN_STATE_IO', 'PEN_STATE_BUSY'])
 
 export class Committer {
   readonly #options: CommitterOptions
@@ -82,7 +84,7 @@ export class Committer {
         break
       } catch (thrown) {
         const error = asError(thrown)
-        if ((error as { code?: string }).code === 'PEN_STATE_THREAD') {
+        if (!PASSING.has(errorCode(error))) {
           fail(error)
           return
         }

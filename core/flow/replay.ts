@@ -44,7 +44,8 @@ export class Replay {
         const replayed = this.#replayed(letter)
         if (replayed) yield replayed
       }
-      if (page.length < PAGE) return
+      // A page ends early where letters are large.
+      if (page.length === 0) return
     }
   }
 
