@@ -16,6 +16,7 @@ import { startProgress } from './progress.ts'
 import { report } from './report.ts'
 import { onSignals } from './signals.ts'
 import { isTerminal } from './terminal.ts'
+import { holdYoungGeneration } from './young-generation.ts'
 
 const usage = `Usage: penstock run PIPELINE … [OPTION …]
 
@@ -72,6 +73,7 @@ export const verb: Verb = {
       log('penstock').info({}, 'stopping: what was read is delivered first; a second signal ends the process at once')
       supervisor.stop()
     })
+    const letGo = holdYoungGeneration(systemClock)
     const started = systemClock.monotonic()
     progress?.show(figures)
     try {
@@ -88,6 +90,7 @@ export const verb: Verb = {
       if (ends.some(({ status }) => status === 'failed')) return EXIT.failed
       return values['fail-on-dead-letters'] && letters > 0 ? EXIT.deadLetters : EXIT.ok
     } finally {
+      letGo()
       progress?.stop()
       signals.off()
       await server?.close()

@@ -169,7 +169,7 @@ export const PIPELINE = {
     type: 'integer',
     minimum: 1,
     maximum: 4096 * MIB,
-    default: 16 * MIB,
+    default: 8 * MIB,
     description: 'Cap in bytes on what was read and is not yet delivered; inputs wait when it is reached',
   },
   commit_interval_ms: {

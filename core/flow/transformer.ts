@@ -52,6 +52,8 @@ interface Thread {
 
 /** Two jobs a worker: one at work, one waiting, so that it never idles while the main thread is busy. */
 const JOBS_PER_WORKER = 2
+/** More memory for young objects than this gains a worker nothing. */
+const YOUNG_MB = 24
 /** A job whose worker died is tried once more; a second death is its own fault. */
 const MOST_DEATHS = 2
 
@@ -64,7 +66,10 @@ export async function workerTransformer(count: number, spec: TransformSpec, tabl
   const start = (): { worker: Worker; ready: Promise<void> } => {
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
     const workerData: { spec: TransformSpec; images: readonly TableImage[] } = { spec, images: tables.images() }
-    const worker = new Worker(new URL(`./worker${extension}`, import.meta.url), { workerData })
+    const worker = new Worker(new URL(`./worker${extension}`, import.meta.url), {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    })
     const ready = new Promise<void>((resolve, reject) => {
       worker.once('message', (message: FromWorker) => {
         if (message.type === 'failed') reject(new PenstockError(message.code, message.error))
