@@ -61,7 +61,11 @@ async function testFiles(files: readonly string[]): Promise<void> {
       else if (inFailure) failed++
       else passed++
     }
-    if (/^(not ok|# Subtest: test)/.test(line) && !line.startsWith('# Subtest')) console.log(line)
+    const file = /^(not )?ok \d+ - (\S+)(?: # time=([\d.]+)ms)?/.exec(line)
+    if (file) console.log(`${file[1] ? 'FAILED' : 'ok    '}  ${file[2]} (${(Number(file[3] ?? 0) / 1000).toFixed(1)} s)`)
+    // What tests have to say: seeds, what was left out and why, differences that are meant.
+    const comment = /^ {4,8}# (?!Subtest|time=|\{)(.*)/.exec(line)
+    if (comment) console.log(`        ${comment[1]}`)
     if (/^\s+not ok/.test(line)) console.log(line)
     else if (inFailure && /^\s{8,}/.test(line)) console.log(line)
     if (/^not ok/.test(line) && failed === 0) failed++

@@ -10,6 +10,7 @@ import { pipelineFamilies } from '../observe/pipeline-metrics.ts'
 import type { Verb } from '../plugin/define.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import { openStore } from '../state/store.ts'
+import { bootThread } from '../state/thread.ts'
 import { choice, commandLine, STATE_DIR, wholeNumber } from './args.ts'
 import { EXIT } from './exit-codes.ts'
 import { startProgress } from './progress.ts'
@@ -56,12 +57,16 @@ export const verb: Verb = {
     const level = choice('log-level', values['log-level'], LEVELS, terminal && !values['no-progress'] ? 'warn' : 'info')
     const workers = values.workers === undefined ? undefined : wholeNumber('--workers', values.workers)
 
-    const loaded = await loadPipelines(positionals)
+    const thread = bootThread()
+    const loaded = await loadPipelines(positionals).catch(async error => {
+      await thread.terminate()
+      throw error
+    })
     const configs = loaded.map(({ config }) => config)
     const progress = values['no-progress'] ? undefined : startProgress({ terminal, clock: systemClock })
     const log = createLog({ level, pretty, color: terminal && !process.env.NO_COLOR, write: line => writeLine(line, progress) })
     for (const { config, warnings } of loaded) for (const warning of warnings) log(config.name).warn({}, headline(warning))
-    const store = await openStore(values['state-dir'], { log: log('penstock', 'state') })
+    const store = await openStore(values['state-dir'], { log: log('penstock', 'state'), thread })
     const metrics = new MetricsStore()
     const health = new Health()
     const supervisor = new Supervisor({ store, clock: systemClock, log, metrics, health })

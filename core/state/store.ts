@@ -22,7 +22,7 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   const { log, beside = false, setAside = false, maxLetterBytes = MAX_LETTER_BYTES } = options
   const now = () => options.clock?.now() ?? Date.now()
   const path = resolve(folder)
-  const { call, close, stats } = await startThread({ folder: path, beside, setAside, maxLetterBytes }, log)
+  const { call, close, stats } = await startThread({ folder: path, beside, setAside, maxLetterBytes }, log, options.thread)
 
   /** What only the engine may do, because it would write it back at once. */
   const engineOnly = (what: string) => {

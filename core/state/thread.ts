@@ -20,13 +20,17 @@ interface Call {
   reject(error: Error): void
 }
 
-/** Starts the thread; resolves when it has opened the files, rejects when it cannot. */
-export function startThread(data: StoreData, log: Log | undefined): Promise<StoreThread> {
+/** Starts a thread that loads its modules and waits: whoever has other things to do first need not wait for that later. */
+export function bootThread(): Worker {
   // The extension is this file's own: `.ts` in a checkout, `.js` in the package.
   const entry = new URL(`./store-thread${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
   // None of the process's own flags: loaders that it was started with would cost the thread their start, and it needs none.
-  const execArgv = ['--disable-warning=ExperimentalWarning']
-  const worker = new Worker(entry, { name: 'penstock-state', workerData: data, execArgv })
+  return new Worker(entry, { name: 'penstock-state', execArgv: ['--disable-warning=ExperimentalWarning'] })
+}
+
+/** Resolves when the thread has opened the files, rejects when it cannot. */
+export function startThread(data: StoreData, log: Log | undefined, worker: Worker = bootThread()): Promise<StoreThread> {
+  worker.postMessage(data)
   const calls = new Map<number, Call>()
   const stats = { commits: 0, transactions: 0 }
   const opened = Promise.withResolvers<StoreThread>()

@@ -1,4 +1,5 @@
 // What the store keeps, and the messages it takes: positions and plugins' rows, dead letters, and the lock on their folder.
+import type { Worker } from 'node:worker_threads'
 import type { Clock, Log } from '../plugin/interfaces.ts'
 import type { Json, JsonObject } from '../plugin/json.ts'
 
@@ -113,6 +114,8 @@ export interface StoreOptions {
    * Dead letters that can still be read are taken over. For `penstock state reset`.
    */
   readonly setAside?: boolean
+  /** A thread from `bootThread` that has not opened anything yet. */
+  readonly thread?: Worker
 }
 
 /** How much was asked of the store, and how much it made of it. */

@@ -40,7 +40,7 @@ t.test('the smallest pipeline gets every default', async t => {
     filters: [],
     tables: [],
     workers: 0,
-    in_flight_bytes: 16 * 1024 * 1024,
+    in_flight_bytes: 8 * 1024 * 1024,
     commit_interval_ms: 100,
     max_event_bytes: 16 * 1024 * 1024,
     grace_ms: 15_000,
