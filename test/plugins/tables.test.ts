@@ -92,9 +92,10 @@ t.test('a worker looks into the very memory that the main thread loaded', async 
     })`
   const url = new URL('../../plugins/lib/table-image.ts', import.meta.url).href
   const worker = new Worker(code, { eval: true, workerData: { url, image } })
+  const exited = new Promise(resolve => worker.once('exit', resolve))
   const answer = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
   t.same(answer, { id: 'a', x: '1' })
-  await new Promise(resolve => worker.once('exit', resolve))
+  await exited
   t.equal(new Uint8Array(image)[0], 0, 'the same memory, not a copy')
 })
 
