@@ -6,7 +6,7 @@ import { openStore } from '../state/store.ts'
 import type { LetterFilter, Store, StoredLetter } from '../state/types.ts'
 import { commandLine, STATE_DIR, wholeNumber } from './args.ts'
 import { EXIT } from './exit-codes.ts'
-import { bytes, columns, number, painter } from './terminal.ts'
+import { bytes, columns, commandName, number, painter } from './terminal.ts'
 
 const usage = `Usage: penstock dlq list|show|replay|purge [ID …] [OPTION …]
 
@@ -99,7 +99,7 @@ async function list(store: Store, filter: LetterFilter, limit: number, json: boo
   )
   for (const letter of letters) process.stdout.write(`${headline(letter, paint)}\n`)
   if (letters.length < all) process.stdout.write(`  … and ${number(all - letters.length)} more (--limit)\n`)
-  process.stdout.write(`\nLook at one: penstock dlq show ${letters[0]?.id ?? 'ID'}\n`)
+  process.stdout.write(`\nLook at one: ${commandName()} dlq show ${letters[0]?.id ?? 'ID'}\n`)
   return EXIT.ok
 }
 

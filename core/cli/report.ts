@@ -4,7 +4,7 @@ import type { PipelineEnd } from '../flow/pipeline.ts'
 import type { StepHealth } from '../observe/health.ts'
 import { visible } from '../observe/text.ts'
 import type { Summary } from '../plugin/interfaces.ts'
-import { columns, number, painter, seconds } from './terminal.ts'
+import { columns, commandName, number, painter, seconds } from './terminal.ts'
 
 export interface RunReport {
   readonly configs: readonly PipelineConfig[]
@@ -52,14 +52,14 @@ function pipelineReport(
   rows.push(['dropped', number(counts.dropped), ''])
   rows.push(['duplicates', number(counts.duplicates), ''])
   if (counts.unrouted > 0) rows.push(['unmatched', number(counts.unrouted), 'no output took them'])
-  rows.push(['dead-lettered', number(dead), dead > 0 ? `look at them: penstock dlq list${stateOption(stateDir)}` : ''])
+  rows.push(['dead-lettered', number(dead), dead > 0 ? `look at them: ${commandName()} dlq list${stateOption(stateDir)}` : ''])
   rows.push(['events a second', number((counts.read / Math.max(ms, 1)) * 1000), ''])
   lines.push(columns(rows, [1], '  '))
   if (counts.read === 0 && end.status === 'ended') {
     lines.push(
       '',
       `  Nothing new: what the inputs hold was read before, and ${stateDir}/ remembers it.`,
-      `  To read it again: penstock state reset ${config.name}${stateOption(stateDir)}`,
+      `  To read it again: ${commandName()} state reset ${config.name}${stateOption(stateDir)}`,
     )
   }
   const facts = end.summaries.filter(({ bars, rows }) => !bars && rows.length > 0)

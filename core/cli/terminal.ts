@@ -17,6 +17,13 @@ export function painter(stream: Out): (style: Style, text: string) => string {
   return (style, text) => (colours ? styleText(style, text, { validateStream: false }) : text)
 }
 
+/** How whoever started this process would type another command of it. */
+export function commandName(): string {
+  const script = process.env.npm_lifecycle_event
+  if (script === undefined) return 'penstock'
+  return script === 'npx' ? 'npx penstock' : 'npm run penstock --'
+}
+
 export function number(value: number): string {
   return Math.round(value).toLocaleString('en-US')
 }

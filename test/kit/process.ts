@@ -23,8 +23,8 @@ export function start(
 ): { readonly child: ChildProcess; readonly ended: Promise<Ran> } {
   const child = spawn(process.execPath, [join(root, 'core/cli/main.ts'), ...args], {
     cwd,
-    // A test runner's own preloads are not for the program.
-    env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined, ...env },
+    // A test runner's own preloads are not for the program, and it is not told that npm started the tests.
+    env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined, npm_lifecycle_event: undefined, ...env },
     stdio: 'pipe',
   })
   let stdout = ''
