@@ -12,7 +12,7 @@ import type { StepSpec, TransformSpec } from './packed.ts'
 import type { PipelineParts } from './pipeline.ts'
 import { type LoadTable, Tables } from './tables.ts'
 import { buildTransform } from './transform.ts'
-import { inlineTransformer, type Transformer, workerTransformer } from './transformer.ts'
+import { bootWorker, inlineTransformer, type Transformer, workerTransformer } from './transformer.ts'
 
 export interface Steps {
   readonly inputs: readonly { readonly id: string; readonly input: Input }[]
@@ -69,6 +69,9 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
     }
   }
 
+  // They load while the rest is opened.
+  const workers = Array.from({ length: config.workers }, bootWorker)
+  closing.push(async () => void (await Promise.all(workers.map(worker => worker.terminate()))))
   try {
     const outputs: Output[] = []
     for (const step of config.outputs) {
@@ -99,7 +102,7 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
     for (const { id, filter } of filters) await open(id, filter)
     const transformer = transform
       ? inlineTransformer(transform)
-      : await workerTransformer(config.workers, spec, tables, parts.log(config.name, 'workers'))
+      : await workerTransformer(workers, spec, tables, parts.log(config.name, 'workers'))
     closing.push(() => transformer.close())
     tables.watch(parts.clock, parts.log(config.name, 'tables'), (key, image) => transformer.swap(key, image))
 

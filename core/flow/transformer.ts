@@ -4,7 +4,7 @@ import { buffers } from '../plugin/buffers.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
 import type { Log } from '../plugin/interfaces.ts'
 import type { Job, Packed, PackedOutput, TransformSpec } from './packed.ts'
-import type { TableImage, Tables } from './tables.ts'
+import type { Tables } from './tables.ts'
 import type { Transform } from './transform.ts'
 import type { FromWorker, ToWorker } from './worker.ts'
 
@@ -57,20 +57,26 @@ const YOUNG_MB = 24
 /** A job whose worker died is tried once more; a second death is its own fault. */
 const MOST_DEATHS = 2
 
-/** Starts `count` workers and waits until each has built the transform. */
-export async function workerTransformer(count: number, spec: TransformSpec, tables: Tables, log: Log): Promise<Transformer> {
+/** Starts a worker that loads its modules and waits for the pipeline: there is other work to do meanwhile. */
+export function bootWorker(): Worker {
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
+  return new Worker(new URL(`./worker${extension}`, import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
+}
+
+/** Gives the workers the pipeline, and waits until each has built the transform. */
+export async function workerTransformer(
+  workers: readonly Worker[],
+  spec: TransformSpec,
+  tables: Tables,
+  log: Log,
+): Promise<Transformer> {
   const threads: Thread[] = []
   let seq = 0
   let closing = false
   /** Images that changed while a worker was being started again are in `tables` by then. */
-  const start = (): { worker: Worker; ready: Promise<void> } => {
-    const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
-    const workerData: { spec: TransformSpec; images: readonly TableImage[] } = { spec, images: tables.images() }
-    const worker = new Worker(new URL(`./worker${extension}`, import.meta.url), {
-      workerData,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    })
-    const ready = new Promise<void>((resolve, reject) => {
+  const start = (worker: Worker): Promise<void> => {
+    worker.postMessage({ type: 'start', spec, images: tables.images() } satisfies ToWorker)
+    return new Promise((resolve, reject) => {
       worker.once('message', (message: FromWorker) => {
         if (message.type === 'failed') reject(new PenstockError(message.code, message.error))
         else resolve()
@@ -78,7 +84,6 @@ export async function workerTransformer(count: number, spec: TransformSpec, tabl
       worker.once('error', reject)
       worker.once('exit', code => reject(new PenstockError('PEN_WORKER', `a worker ended with code ${code} before it was ready`)))
     })
-    return { worker, ready }
   }
 
   const attach = (thread: Thread) => {
@@ -114,8 +119,8 @@ export async function workerTransformer(count: number, spec: TransformSpec, tabl
       )
     }
     try {
-      const { worker, ready } = start()
-      await ready
+      const worker = bootWorker()
+      await start(worker)
       thread.worker = worker
       // Buffers of the dead worker died with it.
       thread.returned = []
@@ -136,22 +141,21 @@ export async function workerTransformer(count: number, spec: TransformSpec, tabl
     thread.worker.postMessage({ type: 'job', seq, job: posted, returned } satisfies ToWorker)
   }
 
-  const started = Array.from({ length: count }, start)
   try {
-    await Promise.all(started.map(({ ready }) => ready))
+    await Promise.all(workers.map(start))
   } catch (error) {
     closing = true
-    await Promise.all(started.map(({ worker }) => worker.terminate()))
+    await Promise.all(workers.map(worker => worker.terminate()))
     throw error
   }
-  for (const { worker } of started) {
+  for (const worker of workers) {
     const thread: Thread = { worker, running: new Map(), returned: [] }
     threads.push(thread)
     attach(thread)
   }
 
   return {
-    concurrency: count * JOBS_PER_WORKER,
+    concurrency: workers.length * JOBS_PER_WORKER,
     run: job =>
       new Promise((resolve, reject) => {
         const thread = threads.reduce((least, one) => (one.running.size < least.running.size ? one : least))
