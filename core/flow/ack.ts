@@ -76,7 +76,7 @@ export class Checkpoint<T extends Tracked> {
     chunk.settled = true
     const key = keyOf(chunk)
     const chunks = this.#partitions.get(key)
-    if (!chunks || chunks[0] !== chunk) return []
+    if (!chunks) return []
     let count = 0
     while (chunks[count]?.settled) count++
     this.#unsettled -= count
