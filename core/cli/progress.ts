@@ -17,7 +17,14 @@ const TERMINAL_MS = 200
 const PLAIN_MS = 10_000
 const ERASE = '\r\u001b[2K'
 
-export function startProgress({ terminal, clock }: { readonly terminal: boolean; readonly clock: Clock }): Progress {
+export interface ProgressOptions {
+  readonly terminal: boolean
+  readonly clock: Clock
+  /** Takes a plain line, where no terminal is. */
+  plain(line: string): void
+}
+
+export function startProgress({ terminal, clock, plain }: ProgressOptions): Progress {
   const interval = terminal ? TERMINAL_MS : PLAIN_MS
   let shown = false
   let stopped = false
@@ -34,12 +41,13 @@ export function startProgress({ terminal, clock }: { readonly terminal: boolean;
         if (stopped) return
         const now = { at: clock.monotonic(), read: total(figures(), ({ counts }) => counts.read) }
         const rate = ((now.read - before.read) / (now.at - before.at)) * 1000
+        const idle = now.read === before.read
         before = now
         const text = line(figures(), rate)
         if (terminal) {
           process.stderr.write(`${ERASE}${text.slice(0, (process.stderr.columns ?? 80) - 1)}`)
           shown = true
-        } else process.stderr.write(`${text}\n`)
+        } else if (!idle) plain(text)
         cancel = clock.after(interval, tick)
       }
       cancel = clock.after(interval, tick)

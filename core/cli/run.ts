@@ -63,8 +63,13 @@ export const verb: Verb = {
       throw error
     })
     const configs = loaded.map(({ config }) => config)
-    const progress = values['no-progress'] ? undefined : startProgress({ terminal, clock: systemClock })
+    const progress = values['no-progress']
+      ? undefined
+      : startProgress({ terminal, clock: systemClock, plain: line => plain(line) })
     const log = createLog({ level, pretty, color: terminal && !process.env.NO_COLOR, write: line => writeLine(line, progress) })
+    // Where whoever reads the log has asked for JSON, progress must not break it.
+    const plain = (line: string) =>
+      values['log-format'] === 'json' ? log('penstock').info({}, line) : void process.stderr.write(`${line}\n`)
     for (const { config, warnings } of loaded) for (const warning of warnings) log(config.name).warn({}, headline(warning))
     const store = await openStore(values['state-dir'], { log: log('penstock', 'state'), thread })
     const metrics = new MetricsStore()

@@ -1,7 +1,7 @@
 // Runs several pipelines in one process: one that fails is started again, or fails alone.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { PipelineConfig } from '../config/types.ts'
-import { errorCode } from '../plugin/errors.ts'
+import { asError, errorCode } from '../plugin/errors.ts'
 import { type Figures, Pipeline, type PipelineEnd, type PipelineParts } from './pipeline.ts'
 
 /** A pipeline that fails so often within the window stays down. */
@@ -93,7 +93,11 @@ export class Supervisor {
   #uncaught(error: Error): void {
     const pipeline = this.#owner.getStore()
     if (pipeline) {
-      pipeline.fail(error)
+      // The stack says which plugin threw it; nobody else will say so.
+      this.#parts
+        .log(pipeline.config.name)
+        .error({ error: error?.message ?? String(error), stack: error?.stack }, 'uncaught error')
+      pipeline.fail(asError(error))
       return
     }
     this.#parts
