@@ -65,8 +65,9 @@ function cut(text: string): string {
 function capped(fields: JsonObject): JsonObject {
   const result: JsonObject = {}
   for (const [key, value] of Object.entries(fields)) {
-    result[key] =
-      typeof value === 'string' ? cut(value) : typeof value === 'object' && value !== null ? cut(JSON.stringify(value)) : value
+    // A stack is the program's own text, and its end says where.
+    if (typeof value === 'string') result[key] = key === 'stack' ? value : cut(value)
+    else result[key] = typeof value === 'object' && value !== null ? cut(JSON.stringify(value)) : value
   }
   return result
 }
