@@ -98,7 +98,7 @@ export function reportExpression(report: Report, at: Tree, { offset, reason }: E
 }
 
 /** True for an output that takes what no other took. */
-export function takesUnmatched({ common }: Draft): boolean {
+function takesUnmatched({ common }: Draft): boolean {
   return typeof common.when === 'string' && common.when.trim() === 'unmatched'
 }
 

@@ -61,7 +61,7 @@ export async function readSteps(reading: Reading, kind: Kind, list: Tree | undef
 }
 
 /** Reads a step. `type` is given where the tree does not say it (the default codec). */
-export async function readStep(reading: Reading, kind: Kind, tree: MapTree, type?: string): Promise<Draft> {
+async function readStep(reading: Reading, kind: Kind, tree: MapTree, type?: string): Promise<Draft> {
   const { report, filler, folder } = reading
   const name = type ?? (await readType(reading, kind, tree))
   const found = name === undefined ? undefined : await findPlugin(reading, kind, name, child(tree, 'type') ?? tree)

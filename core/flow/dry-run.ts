@@ -1,5 +1,4 @@
 // Runs records through a pipeline's codec, filters, gates and routes without opening its inputs and outputs: for `penstock test`.
-import { compileExpression } from '../config/expression.ts'
 import type { PipelineConfig } from '../config/types.ts'
 import { systemClock } from '../observe/clock.ts'
 import { Health } from '../observe/health.ts'
@@ -11,8 +10,9 @@ import { copyJson, type JsonObject } from '../plugin/json.ts'
 import { loadPlugin } from '../plugin/registry.ts'
 import { memoryStore } from '../state/memory.ts'
 import { contextOf } from './context.ts'
-import type { Packed } from './packed.ts'
-import { allSteps, specOf, tableLoader, transformSpec } from './steps.ts'
+import type { Packed, StepSpec } from './packed.ts'
+import { siteOf } from './site.ts'
+import { pluginLoader, specOf, tableLoader, transformSpec } from './steps.ts'
 import { Tables } from './tables.ts'
 import { buildTransform } from './transform.ts'
 
@@ -34,9 +34,8 @@ const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
 export async function openDryRun(config: PipelineConfig): Promise<DryRun> {
   const { plugin: objects, url } = await loadPlugin('codec', 'ndjson', config.folder)
-  const plugins = new Map<string, Plugin>(allSteps(config).map(step => [step.url, step.plugin]))
-  plugins.set(url, objects)
-  const load = async ({ url }: { url: string }) => plugins.get(url) as Plugin
+  const own = pluginLoader(config)
+  const load = async (step: StepSpec): Promise<Plugin> => (step.url === url ? objects : own(step))
   const tables = new Tables(config.tables.map(specOf))
   const spec = transformSpec(config)
   /** Objects enter through a codec of their own, behind those of the inputs. */
@@ -50,18 +49,11 @@ export async function openDryRun(config: PipelineConfig): Promise<DryRun> {
   })
   await tables.open(tableLoader(load), new AbortController().signal)
 
-  const site = (step: { id: string; folder: string }) => ({
-    id: step.id,
-    folder: step.folder,
-    expression: compileExpression,
-    table: tables.for(step),
-  })
-
   async function openGates(): Promise<Gate[]> {
     const gates: Gate[] = []
     const store = memoryStore()
     for (const step of config.filters) {
-      const filter = step.plugin.create(step.options, site(step))
+      const filter = step.plugin.create(step.options, siteOf(step, tables))
       if (!filter.gate) continue
       const parts = {
         pipeline: config.name,
@@ -83,7 +75,7 @@ export async function openDryRun(config: PipelineConfig): Promise<DryRun> {
       return { input: spec.inputs.length, chunks: [{ bytes, ends: Uint32Array.of(bytes.length) }] }
     }
     const step = config.inputs[input] as PipelineConfig['inputs'][number]
-    const codec: Codec = step.codec.plugin.create(step.codec.options, site(step.codec))
+    const codec: Codec = step.codec.plugin.create(step.codec.options, siteOf(step.codec, tables))
     const framer = codec.framer({}, { maxEventBytes: config.max_event_bytes })
     return { input, chunks: [...framer.push(Buffer.from(record)), ...framer.end()] }
   }

@@ -1,7 +1,7 @@
 // One Writable per output: cuts batches by count, bytes and time, writes them, and tries again what was not delivered.
 import { Writable } from 'node:stream'
 import type { BatchLimits } from '../plugin/define.ts'
-import { asError, PermanentError, RetryableError, TooLargeError } from '../plugin/errors.ts'
+import { asError, errorCode, PermanentError, RetryableError, TooLargeError } from '../plugin/errors.ts'
 import type { Clock, Log, Output, Status } from '../plugin/interfaces.ts'
 import { Breaker, PROBE_MS } from './breaker.ts'
 import type { QueuedItem } from './queued-item.ts'
@@ -156,7 +156,7 @@ export class OutputStream {
           await this.#halve(items, error)
           return
         }
-        if ((error as { code?: string }).code === 'EPIPE') {
+        if (errorCode(error) === 'EPIPE') {
           fail(error)
           return
         }

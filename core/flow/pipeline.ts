@@ -294,7 +294,7 @@ export class Pipeline {
 
   #outputFailed(error: Error): void {
     // `penstock run … | head -1`: whoever read the output has seen enough.
-    if ((error as { code?: string }).code === 'EPIPE') {
+    if (errorCode(error) === 'EPIPE') {
       this.#log.info({}, 'whoever read the output has closed it; stopping')
       this.#delivering.abort()
       this.stop()

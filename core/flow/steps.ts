@@ -1,15 +1,15 @@
 // Builds a pipeline's plugins and opens them: outputs first, inputs last; closes them the other way round.
 import { completeOptions } from '../config/creation.ts'
-import { compileExpression } from '../config/expression.ts'
 import type { PipelineConfig, StepConfig } from '../config/types.ts'
 import type { Plugin, PluginOf } from '../plugin/define.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
-import type { Codec, Filter, Gate, Input, Output, Site, Summary, Table } from '../plugin/interfaces.ts'
+import type { Codec, Filter, Gate, Input, Output, Summary, Table } from '../plugin/interfaces.ts'
 import type { Json } from '../plugin/json.ts'
 import { loadPlugin } from '../plugin/registry.ts'
 import { type ContextParts, contextOf } from './context.ts'
 import type { StepSpec, TransformSpec } from './packed.ts'
 import type { PipelineParts } from './pipeline.ts'
+import { siteOf } from './site.ts'
 import { type LoadTable, Tables } from './tables.ts'
 import { buildTransform } from './transform.ts'
 import { bootWorker, inlineTransformer, type Transformer, workerTransformer } from './transformer.ts'
@@ -51,12 +51,6 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
       throw errors.length === 1 ? (errors[0] as Error) : new AggregateError(errors, errors.map(e => e.message).join('; '))
   }
   const tables = new Tables(config.tables.map(specOf))
-  const siteOf = (step: StepConfig): Site => ({
-    id: step.id,
-    folder: step.folder,
-    expression: text => compileExpression(text),
-    table: tables.for(step),
-  })
   const open = async (id: string, instance: Opened, codec?: Codec) => {
     const log = parts.log(config.name, id)
     opened.push({ id, instance })
@@ -75,7 +69,7 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
   try {
     const outputs: Output[] = []
     for (const step of config.outputs) {
-      const output = step.plugin.create(step.options, siteOf(step))
+      const output = step.plugin.create(step.options, siteOf(step, tables))
       outputs.push(output)
       await open(step.id, output)
     }
@@ -83,22 +77,16 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
     // These instances judge, remember and report; the transform has instances of its own that work on the events.
     const filters: { id: string; filter: Filter }[] = []
     for (const step of [...config.filters, ...config.outputs.flatMap(({ filters }) => filters)]) {
-      filters.push({ id: step.id, filter: step.plugin.create(step.options, siteOf(step)) })
+      filters.push({ id: step.id, filter: step.plugin.create(step.options, siteOf(step, tables)) })
     }
     const main = filters.slice(0, config.filters.length)
     const gates = main.flatMap(({ id, filter }) => (filter.gate ? [{ id, gate: filter.gate }] : []))
 
     const spec = transformSpec(config)
-    const plugins = new Map<string, Plugin>(allSteps(config).map(step => [step.url, step.plugin]))
-    const load = async (step: StepSpec) => {
-      const plugin = plugins.get(step.url)
-      if (!plugin) throw new PenstockError('PEN_PLUGIN', `step ${step.id} has no plugin`)
-      return plugin
-    }
-    const loadTable = tableLoader(load)
+    const load = pluginLoader(config)
     closing.push(() => tables.close())
     const transform = config.workers > 0 ? undefined : await buildTransform(spec, load, tables)
-    await tables.open(loadTable, signal)
+    await tables.open(tableLoader(load), signal)
     for (const { id, filter } of filters) await open(id, filter)
     const transformer = transform
       ? inlineTransformer(transform)
@@ -109,9 +97,9 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
     const inputs: { id: string; input: Input }[] = []
     const positions: Map<string, Json>[] = []
     for (const step of config.inputs) {
-      const input = step.plugin.create(step.options, siteOf(step))
+      const input = step.plugin.create(step.options, siteOf(step, tables))
       positions.push(await parts.store.positions(config.name, step.id))
-      await open(step.id, input, step.codec.plugin.create(step.codec.options, siteOf(step.codec)))
+      await open(step.id, input, step.codec.plugin.create(step.codec.options, siteOf(step.codec, tables)))
       inputs.push({ id: step.id, input })
     }
     const summaries = () => opened.flatMap(({ instance }) => instance.summary?.() ?? [])
@@ -119,6 +107,16 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
   } catch (error) {
     await close().catch(() => {}) // the first error is the one to tell
     throw error
+  }
+}
+
+/** Finds the plugin of a step among those that the pipeline was loaded with. */
+export function pluginLoader(config: PipelineConfig): (step: StepSpec) => Promise<Plugin> {
+  const plugins = new Map<string, Plugin>(allSteps(config).map(step => [step.url, step.plugin]))
+  return async ({ id, url }) => {
+    const plugin = plugins.get(url)
+    if (!plugin) throw new PenstockError('PEN_PLUGIN', `step ${id} has no plugin`)
+    return plugin
   }
 }
 
@@ -151,7 +149,7 @@ export function specOf({ id, url, options, folder }: StepConfig): StepSpec {
   return { id, url, options, folder }
 }
 
-export function allSteps(config: PipelineConfig): StepConfig[] {
+function allSteps(config: PipelineConfig): StepConfig[] {
   const { inputs, filters, tables, outputs } = config
   return [
     ...inputs,

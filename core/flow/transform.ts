@@ -2,11 +2,12 @@
 import { compileExpression, type Expression } from '../config/expression.ts'
 import type { Plugin, PluginOf } from '../plugin/define.ts'
 import { PermanentError } from '../plugin/errors.ts'
-import type { Codec, Event, Filter, Output, Site } from '../plugin/interfaces.ts'
+import type { Codec, Event, Filter, Output } from '../plugin/interfaces.ts'
 import { copyJson } from '../plugin/json.ts'
 import { ChunkEvent } from './event.ts'
 import type { FilterSpec, Job, Packed, StepSpec, TransformSpec } from './packed.ts'
 import { Packing } from './packing.ts'
+import { siteOf } from './site.ts'
 import type { Tables } from './tables.ts'
 
 /** Sees events behind the last filter, with the ids of the outputs that take them and their index in Packed.gated (-1: none). */
@@ -38,13 +39,7 @@ export async function buildTransform(
   tables: Tables,
   trace?: Trace,
 ): Promise<Transform> {
-  const siteOf = (step: StepSpec): Site => ({
-    id: step.id,
-    folder: step.folder,
-    expression: compileExpression,
-    table: tables.for(step),
-  })
-  const create = async <T>(step: StepSpec): Promise<T> => (await load(step)).create(step.options, siteOf(step)) as T
+  const create = async <T>(step: StepSpec): Promise<T> => (await load(step)).create(step.options, siteOf(step, tables)) as T
   /** Conditions that could not be evaluated for the event at hand count for the step they belong to. */
   let pack: Packing
   const condition = (text: string | undefined, step: number) =>

@@ -63,7 +63,7 @@ export function bootWorker(): Worker {
   return new Worker(new URL(`./worker${extension}`, import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
 }
 
-/** Gives the workers the pipeline, and waits until each has built the transform. */
+/** Gives the workers the pipeline, and waits until each has built the transform. Whoever booted them ends them when it rejects. */
 export async function workerTransformer(
   workers: readonly Worker[],
   spec: TransformSpec,
@@ -141,13 +141,7 @@ export async function workerTransformer(
     thread.worker.postMessage({ type: 'job', seq, job: posted, returned } satisfies ToWorker)
   }
 
-  try {
-    await Promise.all(workers.map(start))
-  } catch (error) {
-    closing = true
-    await Promise.all(workers.map(worker => worker.terminate()))
-    throw error
-  }
+  await Promise.all(workers.map(start))
   for (const worker of workers) {
     const thread: Thread = { worker, running: new Map(), returned: [] }
     threads.push(thread)

@@ -142,7 +142,6 @@ export function letters(db: DatabaseSync, folder: string, maxBytes: number) {
     return true
   }
 }
-export type LetterTable = ReturnType<typeof letters>
 
 function conditions(filter: LetterFilter): { where: string; values: SQLInputValue[] } {
   const where = ['id > ?']

@@ -59,7 +59,7 @@ export function matchesHead(bytes: Uint8Array, head: Print): boolean {
 }
 
 /** The partition of a content that begins in this file: readable, and the same for as long as it is read, under whatever name. */
-export function partitionName(file: Found, head: Uint8Array): string {
+function partitionName(file: Found, head: Uint8Array): string {
   return `${basename(file.path)}#${file.ino}.${print(head).hash.slice(0, 8)}`
 }
 

@@ -7,7 +7,7 @@ import { unzstd, ZSTD_MAGIC } from './zstd.ts'
 export type Compression = 'none' | 'gzip' | 'zstd'
 
 /** The first bytes that `detectCompression` wants to see. */
-export const MAGIC_BYTES = 4
+const MAGIC_BYTES = 4
 
 /** Names the compression that the first bytes are the magic of. */
 export function detectCompression(first: Uint8Array): Compression {

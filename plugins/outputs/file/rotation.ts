@@ -15,7 +15,7 @@ export function periodOf(time: number, rotateMs: number | undefined): number {
  * `audit.ndjson.gz` → `audit.20260501T101530Z-0001.ndjson.gz`: the endings stay, so that globs and tools still know the file, and
  * names sort by age with the file in use last.
  */
-export function asideName(path: string, time: number, number: number): string {
+function asideName(path: string, time: number, number: number): string {
   const name = basename(path)
   const endings = /(?<=.)(?:\.[A-Za-z]\w{0,9})?(?:\.(?:gz|zst))?$/.exec(name)?.[0] ?? ''
   const stamp = new Date(time).toISOString().replace(/[-:]|\.\d+/g, '')

@@ -50,7 +50,7 @@ const COMPANIES = ['Contoso', 'Fabrikam', 'Northwind', 'Tailspin', 'Woodgrove', 
 const TEAM_NAMES = [...DEPARTMENTS, 'Quarter close', 'Moving house', 'Website 2026', 'Würzburg project'] as const
 
 /** The tenant's id: 11111111-1111-… for the first, as in every example; made of its number. */
-export function tenantId(number: number): string {
+function tenantId(number: number): string {
   const digits = number < 9 ? String(number + 1).repeat(8) : String(number + 1).padStart(8, '0')
   const four = digits.slice(4)
   return `${digits}-${four}-${four}-${four}-${digits}${four}`
