@@ -40,19 +40,23 @@ t.test('also for any text in any style', async t => {
     maxLength: 12,
   })
   const styles = fc.constantFrom('PLAIN', 'QUOTE_DOUBLE', 'QUOTE_SINGLE', 'BLOCK_LITERAL', 'BLOCK_FOLDED')
+  let compared = 0
   fc.assert(
     fc.property(words, styles, fc.integer({ min: 10, max: 40 }), (parts, defaultStringType, lineWidth) => {
       const value = parts.join('')
       const text = stringify({ a: value }, { defaultStringType: defaultStringType as 'PLAIN', lineWidth })
-      const scalar = child(tree(text), 'a') as ScalarTree
-      if (scalar.value !== value) return true
+      // For blank lines of which a later one starts with a tab, stringify writes what YAML does not allow.
+      const found = parseYaml(new Report('x.yaml', text))
+      const scalar = found && (child(found, 'a') as ScalarTree)
+      if (scalar?.value !== value) return true
+      compared++
       return [...value].every(
         (character, index) => !/[a-z]/.test(character) || text[placeInScalar(text, scalar, index)] === character,
       )
     }),
     { numRuns: 2000 },
   )
-  t.pass('no difference was found')
+  t.ok(compared > 1800, `${compared} of 2000 texts were compared`)
 })
 
 t.test('a path leads to its option, also where keys hold dots', async t => {
