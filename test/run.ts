@@ -1,15 +1,28 @@
 // npm test: type check, lint, the tests of the pipelines, and all test files. Ends in one line with the counts.
-//   npm test                  everything
-//   npm test -- FILE …        these test files only
+//   npm test                       everything; of the long tests (kills, power cuts, models, fuzz) a tenth
+//   npm run test:full              everything, whole
+//   npm test -- [--full] FILE …    these test files only
+//   npm test -- --seed N …         other random choices; "random" picks a seed and prints it
 import { type SpawnOptions, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name: string) => `${root}/node_modules/.bin/${name}`
-const only = process.argv.slice(2)
+const { values: flags, positionals: only } = parseArgs({
+  allowPositionals: true,
+  options: { full: { type: 'boolean' }, seed: { type: 'string' } },
+})
+if (flags.full) process.env['PENSTOCK_TEST_FULL'] = '1'
+if (flags.seed !== undefined) {
+  const seed = flags.seed === 'random' ? Math.floor(Math.random() * 1e9) : Number(flags.seed)
+  if (!Number.isInteger(seed)) throw new Error(`--seed takes a whole number or "random", not ${flags.seed}`)
+  process.env['PENSTOCK_TEST_SEED'] = String(seed)
+  console.log(`seed ${seed}`)
+}
 let passed = 0
 let failed = 0
 
@@ -56,7 +69,7 @@ async function testFiles(files: readonly string[]): Promise<void> {
     writeFileSync(built, '')
   }
   let inFailure = false
-  const args = ['run', '--reporter=tap', '--disable-coverage', '--jobs=2', '--timeout=120', ...files]
+  const args = ['run', '--reporter=tap', '--disable-coverage', '--jobs=2', `--timeout=${flags.full ? 1800 : 150}`, ...files]
   const code = await run(bin('tap'), args, line => {
     // Depth 1: the tests of a file; deeper lines are their assertions.
     const result = /^ {4}(not )?ok \d+ - (.*)$/.exec(line)
@@ -86,7 +99,7 @@ else {
   await step('lint', bin('biome'), ['check'])
   await pipelineTests()
   const files: string[] = []
-  for await (const file of glob('test/{core,plugins}/**/*.test.ts', { cwd: root })) files.push(file)
+  for await (const file of glob('test/{core,plugins,faults}/**/*.test.ts', { cwd: root })) files.push(file)
   await testFiles(files.sort())
 }
 console.log(`in ${((performance.now() - started) / 1000).toFixed(0)} s`)

@@ -1,11 +1,11 @@
 // The quick check says yes to nothing that ajv refuses, and to nearly all that ajv accepts.
 import { Ajv } from 'ajv'
-import fc from 'fast-check'
 import t from 'tap'
 import { fits } from '../../core/config/fits.ts'
 import { toJsonSchema } from '../../core/config/json-schema.ts'
 import { PIPELINE, STEP } from '../../core/config/skeleton.ts'
 import type { OptionSchema, OptionSchemas } from '../../core/plugin/options.ts'
+import { fc } from '../kit/rounds.ts'
 
 const ajv = new Ajv({
   strict: true,

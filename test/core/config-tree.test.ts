@@ -1,10 +1,11 @@
 // Places inside of scalars, and paths as plugins write them in errors.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { stringify } from 'yaml'
 import { Report } from '../../core/config/problem.ts'
 import { child, followText, placeInScalar, plain, type ScalarTree, type Tree } from '../../core/config/tree.ts'
 import { parseYaml } from '../../core/config/yaml.ts'
+import { fc } from '../kit/rounds.ts'
 
 function tree(text: string): Tree {
   const report = new Report('x.yaml', text)

@@ -1,9 +1,10 @@
 // The closures that run common expressions say what the CEL library says, on any data.
-import fc from 'fast-check'
+
 import t from 'tap'
 import { byLibrary, compileExpression } from '../../core/config/expression.ts'
 import { parseCel } from '../../core/config/expression-cel.ts'
 import { closure } from '../../core/config/expression-closures.ts'
+import { fc } from '../kit/rounds.ts'
 
 // Few names and values, so that expressions and events meet. No key `constructor`: the library refuses to look into such objects.
 const key = fc.constantFrom('a', 'b', 'c', 'type', 'toString', 'length', '@x')

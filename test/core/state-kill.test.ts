@@ -5,18 +5,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openStore } from '../../core/state/store.ts'
 import { hold, run } from '../fixtures/state/parts.ts'
+import { randomOf } from '../kit/rounds.ts'
 
 const CHAINS = 4
 const KILLS = 5
-const seed = Number(process.env['SEED'] ?? Date.now() % 1e6)
-
-/** Numbers from 0 to 1 that a seed gives again. */
-function random(state: number): () => number {
-  return () => {
-    state = (state * 1103515245 + 12345) % 2 ** 31
-    return state / 2 ** 31
-  }
-}
 
 /** Runs the committer, kills it a moment after its first acknowledgement, and gives what it had said until then. */
 async function killed(
@@ -34,7 +26,6 @@ async function killed(
   return { commit: Math.max(0, ...numbers('commit')), letters: numbers('letter'), signal, pid: child.pid ?? 0 }
 }
 
-t.comment(`SEED=${seed}`)
 t.jobs = CHAINS
 
 // Children that are killed write no compile cache, so one that ends well does it for them.
@@ -43,7 +34,7 @@ await (await hold(join(t.testdir(), 'state'))).end()
 for (let chain = 0; chain < CHAINS; chain++) {
   t.test(`chain ${chain}: ${KILLS} kills one after the other`, async t => {
     const folder = join(t.testdir(), 'state')
-    const next = random(seed + chain * 7919)
+    const next = randomOf(chain)
     let stored = 0
     for (let kill = 0; kill < KILLS; kill++) {
       const { commit, letters: told, signal, pid } = await killed(folder, next() * 80)

@@ -1,10 +1,11 @@
 // dedupe: reservations, restarts, expiry, and what happens when there are too many keys.
-import fc from 'fast-check'
+
 import t from 'tap'
 import type { Context, Event, Filter, Gate, Hold, Rows, Site } from '../../core/plugin/interfaces.ts'
 import type { Json } from '../../core/plugin/json.ts'
 import dedupe from '../../plugins/filters/dedupe/index.ts'
 import { FIRST, KeySet, RESERVED } from '../../plugins/filters/dedupe/key-set.ts'
+import { fc } from '../kit/rounds.ts'
 
 const HOUR = 3_600_000
 const START = Date.parse('2026-01-01')

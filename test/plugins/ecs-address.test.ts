@@ -1,8 +1,8 @@
 // Addresses in every form in which Microsoft's records hold them.
 import { isIP } from 'node:net'
-import fc from 'fast-check'
 import t from 'tap'
 import { type Address, readAddress } from '../../plugins/lib/microsoft/address.ts'
+import { fc } from '../kit/rounds.ts'
 
 const v4 = (ip: string): Address => ({ ip, address: ip, version: 'ipv4' })
 const v6 = (ip: string): Address => ({ ip, address: ip, version: 'ipv6' })

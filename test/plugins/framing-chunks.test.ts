@@ -1,5 +1,5 @@
 // Properties of the framers and codecs: pieces of any size give the same, no byte gets lost, and no input crashes or hangs them.
-import fc from 'fast-check'
+
 import t from 'tap'
 import type { Codec, Framer, FramerStart } from '../../core/plugin/interfaces.ts'
 import type { JsonObject } from '../../core/plugin/json.ts'
@@ -10,6 +10,7 @@ import ndjson from '../../plugins/codecs/ndjson.ts'
 import { csvFramer } from '../../plugins/lib/framing/csv.ts'
 import { jsonFramer } from '../../plugins/lib/framing/json.ts'
 import { newlineFramer } from '../../plugins/lib/framing/newline.ts'
+import { fc } from '../kit/rounds.ts'
 import { type Cut, cut } from './framing-support.ts'
 
 const FRAMERS: Readonly<Record<string, (start?: FramerStart) => Framer>> = {

@@ -2,13 +2,13 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { Site, Table, TableHandle } from '../../core/plugin/interfaces.ts'
 import type { JsonObject } from '../../core/plugin/json.ts'
 import { tableImageBuilder, tableImageView } from '../../plugins/lib/table-image.ts'
 import csv from '../../plugins/tables/csv.ts'
 import json from '../../plugins/tables/json.ts'
+import { fc } from '../kit/rounds.ts'
 
 const { signal } = new AbortController()
 const defaults = { delimiter: ',', ignore_case: false, on_duplicate: 'last' }

@@ -1,10 +1,10 @@
 // Templates: what is filled in, what is refused, and that no event leads a path out of its folder.
 import { resolve, sep } from 'node:path'
-import fc from 'fast-check'
 import t from 'tap'
 import type { JsonObject } from '../../core/plugin/json.ts'
 import { compile } from '../../plugins/lib/template.ts'
 import { pathRules } from '../../plugins/outputs/file/path-rules.ts'
+import { fc } from '../kit/rounds.ts'
 
 const path = (text: string, windows = false) => compile(text, 'path', pathRules(0, windows))
 const render = (text: string, fields: JsonObject) => path(text).render(fields)
