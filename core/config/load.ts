@@ -143,6 +143,7 @@ async function readPipeline(reading: Reading, tree: MapTree, file: string, check
     outputs: outputs.map(outputConfig),
     ...(unmatched === undefined ? {} : { unmatched }),
     workers: top.workers as number,
+    worker_timeout_ms: top.worker_timeout_ms as number,
     in_flight_bytes: top.in_flight_bytes as number,
     commit_interval_ms: top.commit_interval_ms as number,
     max_event_bytes: top.max_event_bytes as number,

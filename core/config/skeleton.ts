@@ -165,6 +165,14 @@ export const PIPELINE = {
     default: 0,
     description: 'Worker threads that decode, filter and encode; 0 does it in the main thread, which is best for a small machine',
   },
+  worker_timeout_ms: {
+    type: 'integer',
+    minimum: 100,
+    maximum: 3_600_000,
+    default: 30_000,
+    description:
+      'Milliseconds after which a worker that gives no answer is ended; its events are tried again one by one, and the one that hangs is dead-lettered',
+  },
   in_flight_bytes: {
     type: 'integer',
     minimum: 1,

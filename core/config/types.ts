@@ -78,6 +78,8 @@ export interface PipelineConfig {
   /** Where events go that no `when` took: an output's id, or 'drop'. */
   readonly unmatched?: string
   readonly workers: number
+  /** A worker that gives no answer for so long is ended. Milliseconds. */
+  readonly worker_timeout_ms: number
   /** Cap on unsettled work. Bytes. */
   readonly in_flight_bytes: number
   readonly commit_interval_ms: number

@@ -36,6 +36,19 @@ export interface Job {
   readonly meta: JsonObject
   /** A replay: no gate is asked, and only this output (an index) takes the events; -1: all. */
   readonly replay?: number
+  /** Records that ended the workers that had them: each fails at its step this time. */
+  readonly culprits?: readonly Culprit[]
+  /** Shared memory: the step at work, for whoever has to name it when it never returns (see Culprit.step). */
+  readonly at?: Int32Array
+}
+
+/** A record that ended its worker. */
+export interface Culprit {
+  readonly record: number
+  /** 0: the codec; then the filters, then the outputs, in the order of the spec. */
+  readonly step: number
+  readonly code: string
+  readonly error: string
 }
 
 /** An event that failed. */

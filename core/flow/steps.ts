@@ -12,7 +12,8 @@ import type { PipelineParts } from './pipeline.ts'
 import { siteOf } from './site.ts'
 import { type LoadTable, Tables } from './tables.ts'
 import { buildTransform } from './transform.ts'
-import { bootWorker, inlineTransformer, type Transformer, workerTransformer } from './transformer.ts'
+import { inlineTransformer, type Transformer } from './transformer.ts'
+import { bootWorker, workerPool } from './worker-pool.ts'
 
 export interface Steps {
   readonly inputs: readonly { readonly id: string; readonly input: Input }[]
@@ -90,7 +91,14 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
     for (const { id, filter } of filters) await open(id, filter)
     const transformer = transform
       ? inlineTransformer(transform)
-      : await workerTransformer(workers, spec, tables, parts.log(config.name, 'workers'))
+      : await workerPool({
+          workers,
+          spec,
+          tables,
+          timeout: config.worker_timeout_ms,
+          clock: parts.clock,
+          log: parts.log(config.name, 'workers'),
+        })
     closing.push(() => transformer.close())
     tables.watch(parts.clock, parts.log(config.name, 'tables'), (key, image) => transformer.swap(key, image))
 

@@ -1,7 +1,7 @@
 // The pure part of a pipeline: decode → filters → routes → encode, for one chunk in one synchronous call. Runs inline or in a worker.
 import { compileExpression, type Expression } from '../config/expression.ts'
 import type { Plugin, PluginOf } from '../plugin/define.ts'
-import { PermanentError } from '../plugin/errors.ts'
+import { PenstockError, PermanentError } from '../plugin/errors.ts'
 import type { Codec, Event, Filter, Output } from '../plugin/interfaces.ts'
 import { copyJson } from '../plugin/json.ts'
 import { ChunkEvent } from './event.ts'
@@ -72,10 +72,13 @@ export async function buildTransform(
   /** Where the event at hand comes from; set for each record. */
   let record = 0
   let replay: number | undefined
+  /** Set while the watchdog has to know which step is at work, or what it must keep a record from. */
+  let watched: Pick<Job, 'at' | 'culprits'> | undefined
 
   return job => {
     pack = new Packing(filters.length, outputs.length)
     replay = job.replay
+    watched = job.at || job.culprits ? job : undefined
     const codec = codecs[job.input] as Codec
     const input = spec.inputs[job.input] as TransformSpec['inputs'][number]
     let start = 0
@@ -92,6 +95,7 @@ export async function buildTransform(
     pack.counts.read++
     let decoded: ReturnType<Codec['decode']>
     try {
+      if (watched) reach(0)
       decoded = codec.decode(job.bytes.subarray(start, end), job.meta)
     } catch (error) {
       pack.fault({ record, stage: 'decode', step: input, output: -1 }, error)
@@ -109,9 +113,10 @@ export async function buildTransform(
   function filterFrom(event: ChunkEvent, first: number, keys: GateKeys, whole: number): void {
     for (let index = first; index < filters.length; index++) {
       const step = filters[index] as FilterStep
-      if (step.when && !step.when(event)) continue
-      pack.taken(index)
       try {
+        if (watched) reach(1 + index)
+        if (step.when && !step.when(event)) continue
+        pack.taken(index)
         const result = step.filter.apply ? step.filter.apply(event) : event
         if (result === undefined) {
           pack.dropped(index)
@@ -150,6 +155,13 @@ export async function buildTransform(
       }
       filterFrom(part, index + 1, own, owner)
     }
+  }
+
+  /** A step begins to work on the record; `step` counts as in Culprit. */
+  function reach(step: number): void {
+    if (watched?.at) watched.at[0] = step
+    const culprit = watched?.culprits?.find(one => one.record === record)
+    if (culprit?.step === step) throw new PenstockError(culprit.code, culprit.error)
   }
 
   /** Adds the key that the step's gate decides on. A replayed event has passed the gates before. */
@@ -202,11 +214,12 @@ export async function buildTransform(
     for (const { id, filter, when } of step.filters) {
       const next: ChunkEvent[] = []
       for (const one of events) {
-        if (when && !when(one)) {
-          next.push(one)
-          continue
-        }
         try {
+          if (watched) reach(1 + filters.length + index)
+          if (when && !when(one)) {
+            next.push(one)
+            continue
+          }
           const result = filter.apply?.(one)
           if (result === undefined) continue
           if (isList(result)) next.push(...(result as readonly ChunkEvent[]))
@@ -229,6 +242,7 @@ export async function buildTransform(
     const writer = pack.writer(index)
     const before = writer.length
     try {
+      if (watched) reach(1 + filters.length + index)
       const address = step.output.encode(event, writer)
       pack.item(index, record, event, address, owner)
     } catch (error) {

@@ -66,6 +66,7 @@ export function inProcess(setup: Setup) {
       ...own,
     })),
     workers: 0,
+    worker_timeout_ms: 30_000,
     in_flight_bytes: 1 << 20,
     commit_interval_ms: 1,
     max_event_bytes: 1 << 20,
