@@ -16,24 +16,32 @@ export class QueuedItem implements Item {
   tries = 0
   /** The destination delivered something beside this item since it refused it first: only then a refusal counts as a try. */
   alive = false
-  readonly size: number
+  readonly start: number
+  readonly end: number
   /** Index of the record in its chunk, and of the event among the gated ones (-1: none): for dead letters and gates. */
   readonly record: number
   readonly owner: number
   readonly slice: Slice
-  readonly #start: number
 
   constructor(slice: Slice, start: number, end: number, id: string, address: Address, record: number, owner: number) {
     this.slice = slice
-    this.#start = start
-    this.size = end - start
+    this.start = start
+    this.end = end
     this.id = id
     this.address = address
     this.record = record
     this.owner = owner
   }
 
+  get memory(): Uint8Array {
+    return this.slice.bytes
+  }
+
   get bytes(): Uint8Array {
-    return this.slice.bytes.subarray(this.#start, this.#start + this.size)
+    return this.slice.bytes.subarray(this.start, this.end)
+  }
+
+  get size(): number {
+    return this.end - this.start
   }
 }

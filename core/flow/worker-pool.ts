@@ -176,6 +176,6 @@ function started(worker: Worker, spec: TransformSpec, tables: Tables): Promise<v
 function inSharedMemory(bytes: Uint8Array): Buffer | undefined {
   if (bytes.buffer instanceof SharedArrayBuffer) return undefined
   const copy = buffers.take(bytes.length)
-  copy.set(bytes)
+  buffers.copy(bytes, copy)
   return copy
 }

@@ -10,6 +10,7 @@ const POOLED_BYTES = 4 * CHUNK_BYTES
  */
 const KEPT = 256
 
+const { copy } = Buffer.prototype
 const idle: Buffer[] = []
 /** Pooled memory that somebody holds: what is given back twice must not be handed out twice. */
 const taken = new WeakSet<ArrayBufferLike>()
@@ -26,5 +27,10 @@ export const buffers = {
   /** Gives back a buffer, or any view of one; those that are not from the pool are left alone. Only its sole owner may do so. */
   recycle(bytes: Uint8Array): void {
     if (taken.delete(bytes.buffer) && idle.length < KEPT) idle.push(Buffer.from(bytes.buffer as SharedArrayBuffer))
+  },
+
+  /** Copies bytes to a place in a buffer. `set` would take ten times as long: it copies word by word where memory is shared. */
+  copy(bytes: Uint8Array, to: Buffer, at = 0): void {
+    copy.call(bytes as Buffer, to, at)
   },
 }

@@ -34,7 +34,7 @@ export class ByteWriter {
 
   bytes(bytes: Uint8Array): void {
     this.#room(bytes.length)
-    this.#buffer.set(bytes, this.#used)
+    buffers.copy(bytes, this.#buffer, this.#used)
     this.#used += bytes.length
   }
 

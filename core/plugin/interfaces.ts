@@ -222,7 +222,12 @@ export interface Address {
 
 /** An event encoded for one output. */
 export interface Item {
+  /** A view, made at each access. */
   readonly bytes: Uint8Array
+  /** Where the bytes lie: an item that begins where the one before it ended can be written with it. */
+  readonly memory: Uint8Array
+  readonly start: number
+  readonly end: number
   readonly id: string
   readonly address: Address
   /** How often this item was rejected before. */

@@ -1,21 +1,21 @@
 // Items as few long slices: what lies side by side in one buffer is written at once, without copying or joining.
 import type { Item } from '../../core/plugin/interfaces.ts'
 
-/** The items' bytes in order, neighbours in the same buffer merged into one view. */
+/** The items' bytes in order, neighbours in the same memory merged into one view. */
 export function slicesOf(items: readonly Item[]): Uint8Array[] {
   const slices: Uint8Array[] = []
-  let buffer: ArrayBufferLike | undefined
+  let memory: Uint8Array | undefined
   let start = 0
   let end = 0
-  for (const { bytes } of items) {
-    if (bytes.buffer !== buffer || bytes.byteOffset !== end) {
-      if (buffer && end > start) slices.push(new Uint8Array(buffer, start, end - start))
-      buffer = bytes.buffer
-      start = bytes.byteOffset
+  for (const item of items) {
+    if (item.memory !== memory || item.start !== end) {
+      if (memory && end > start) slices.push(memory.subarray(start, end))
+      memory = item.memory
+      start = item.start
     }
-    end = bytes.byteOffset + bytes.byteLength
+    end = item.end
   }
-  if (buffer && end > start) slices.push(new Uint8Array(buffer, start, end - start))
+  if (memory && end > start) slices.push(memory.subarray(start, end))
   return slices
 }
 

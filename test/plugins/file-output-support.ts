@@ -100,14 +100,17 @@ export function encoded(output: Output, records: readonly JsonObject[]): Item[] 
   const buffer = writer.finish()
   let start = 0
   return parts.map(({ address, end, id }) => {
-    const bytes = buffer.subarray(start, end)
+    const item = { bytes: buffer.subarray(start, end), memory: buffer, start, end, address, id, tries: 0 }
     start = end
-    return { bytes, address, id, tries: 0 }
+    return item
   })
 }
 
 export function itemsOf(lines: readonly string[]): Item[] {
-  return lines.map(line => ({ bytes: Buffer.from(`${line}\n`), address: {}, id: line, tries: 0 }))
+  return lines.map(line => {
+    const bytes = Buffer.from(`${line}\n`)
+    return { bytes, memory: bytes, start: 0, end: bytes.length, address: {}, id: line, tries: 0 }
+  })
 }
 
 /** Encodes and writes; resolves to the messages of the rejects, by index. */

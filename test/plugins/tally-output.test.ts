@@ -125,7 +125,10 @@ t.test('the counts do not hang on how the items lie in memory', async t => {
   const records: JsonObject[] = [{ k: 'a' }, { k: 'b' }, { k: 'a' }]
   const items = [
     ...encoded(output, records).reverse(),
-    ...encoded(output, records).map(item => ({ ...item, bytes: Buffer.from(item.bytes) })),
+    ...encoded(output, records).map(item => {
+      const bytes = Buffer.from(item.bytes)
+      return { ...item, bytes, memory: bytes, start: 0, end: bytes.length }
+    }),
   ]
   await output.write(items, () => t.fail('rejected'), AbortSignal.timeout(1000))
   t.strictSame(tables(output), {

@@ -19,7 +19,7 @@ export class Carry {
   push(bytes: Uint8Array): Buffer {
     const needed = this.#used + bytes.length
     if (needed > this.#buffer.length) this.#move(Math.max(needed, this.#used * 2), 0)
-    this.#buffer.set(bytes, this.#used)
+    buffers.copy(bytes, this.#buffer, this.#used)
     this.#used = needed
     return this.view()
   }

@@ -142,11 +142,11 @@ export class FileSet {
   #fit(file: OpenFile, items: readonly Item[], from: number): number {
     const { rotateBytes, compression } = this.#settings
     if (rotateBytes === undefined || compression !== 'none') return items.length
-    let bytes = (items[from] as Item).bytes.byteLength
+    let bytes = sizeOf(items[from] as Item)
     const room = this.#isDue(file, bytes) ? rotateBytes : rotateBytes - file.size
     let to = from + 1
     for (; to < items.length; to++) {
-      bytes += (items[to] as Item).bytes.byteLength
+      bytes += sizeOf(items[to] as Item)
       if (bytes > room) break
     }
     return to
@@ -203,6 +203,10 @@ export class FileSet {
     this.#turn = result.catch(() => undefined)
     return result
   }
+}
+
+function sizeOf({ start, end }: Item): number {
+  return end - start
 }
 
 function unlessMissing(error: unknown): undefined {

@@ -127,7 +127,7 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
       async write(items, reject) {
         if (!files) throw new Error('the output is not open')
         const refused = new Set<Same>()
-        const same = byPath(items)
+        const same = byPath(items, fixed !== undefined)
         const groups = same.map(one => ({
           path: fixed ?? resolve(site.folder, one.to ?? ''),
           items: one.items,
@@ -163,10 +163,11 @@ interface Same {
   readonly indices: Iterable<number>
 }
 
-/** Most batches have one path, and then the items are taken as they are. */
-function byPath(items: readonly Item[]): Same[] {
+/** Most batches have one path, and then the items are taken as they are. `fixed`: no other can be. */
+function byPath(items: readonly Item[], fixed: boolean): Same[] {
   const first = items[0]?.address.to
-  if (items.length > 0 && items.every(item => item.address.to === first)) return [{ to: first, items, indices: items.keys() }]
+  if (items.length > 0 && (fixed || items.every(item => item.address.to === first)))
+    return [{ to: first, items, indices: items.keys() }]
   const indices = new Map<string | undefined, number[]>()
   items.forEach(({ address: { to } }, index) => {
     const known = indices.get(to)
