@@ -182,29 +182,27 @@ export async function buildTransform(
 
   function route(event: ChunkEvent, keys: GateKeys, whole: number): void {
     const owner = keys || whole >= 0 ? pack.own(keys, whole) : -1
+    const names: string[] = []
     let matched = 0
     let taken = 0
-    const names: string[] | undefined = trace ? [] : undefined
-    const take = (index: number, step: OutputStep) => {
-      matched++
-      if (encode(event, index, step, owner)) taken++
-      names?.push(step.id)
-    }
-    if (replay !== undefined && replay >= 0) take(replay, outputs[replay] as OutputStep)
-    else {
+    for (let unmatched = 0; unmatched < 2 && matched === 0; unmatched++) {
       for (let index = 0; index < outputs.length; index++) {
         const step = outputs[index] as OutputStep
-        if (!step.onlyUnmatched && (!step.when || step.when(event))) take(index, step)
-      }
-      if (matched === 0) {
-        for (let index = 0; index < outputs.length; index++) {
-          const step = outputs[index] as OutputStep
-          if (step.onlyUnmatched || step === fallback) take(index, step)
-        }
+        if (!takes(step, index, event, unmatched === 1)) continue
+        matched++
+        if (encode(event, index, step, owner)) taken++
+        if (trace) names.push(step.id)
       }
     }
     pack.fate(owner, taken > 0 ? 'routed' : matched > 0 ? 'dropped' : 'unrouted')
-    if (trace) trace(event, names as string[], owner)
+    if (trace) trace(event, names, owner)
+  }
+
+  /** `unmatched`: no other output has taken the event. A replay goes where the event was refused, whatever the condition says. */
+  function takes(step: OutputStep, index: number, event: ChunkEvent, unmatched: boolean): boolean {
+    if (replay !== undefined && replay >= 0) return index === replay
+    if (unmatched) return step.onlyUnmatched || step === fallback
+    return !step.onlyUnmatched && (!step.when || step.when(event))
   }
 
   /** Encodes the event for an output, after that output's own filters. False: they dropped it. */
