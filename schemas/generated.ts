@@ -1,12 +1,12 @@
 // What is made from the plugins' own option schemas: the editor schema of pipelines, and the reference page of each kind.
 import { stringify } from 'yaml'
-import { toJsonSchema } from '../core/config/json-schema.ts'
 import { PIPELINE, STEP } from '../core/config/skeleton.ts'
 import { KINDS, type Kind, type Plugin } from '../core/plugin/define.ts'
 import type { JsonObject } from '../core/plugin/json.ts'
 import type { OptionSchema, OptionSchemas } from '../core/plugin/options.ts'
 import { listPlugins } from '../core/plugin/registry.ts'
 import { typeText } from '../core/plugin/type-text.ts'
+import { toJsonSchema } from './json-schema.ts'
 
 type Listed = Awaited<ReturnType<typeof listPlugins>>[number]
 

@@ -1,28 +1,21 @@
 // Loads pipeline files: everything is checked, and all errors of a file come at once, in its order.
 import { open } from 'node:fs/promises'
 import { basename, dirname, extname, resolve } from 'node:path'
-import type { PluginOf } from '../plugin/define.ts'
-import { asError } from '../plugin/errors.ts'
-import { isObject, type JsonObject } from '../plugin/json.ts'
-import type { OptionSchemas } from '../plugin/options.ts'
-import { complete } from './complete.ts'
 import { checkCreation } from './creation.ts'
-import { type Env, Filler } from './fill.ts'
-import { ConfigError, type Problem, Report } from './problem.ts'
-import { checkConditions, checkHttp, checkRoutes, type Drafts, giveIds, idOf } from './rules.ts'
-import { PIPELINE } from './skeleton.ts'
-import { batchOf, type Draft, type Reading, readSteps, stepConfig } from './step.ts'
+import { type Env, Filler, readFailure } from './fill.ts'
+import { BEGIN, ConfigError, type Problem, Report } from './problem.ts'
+import { type Reading, ValueReader } from './reader.ts'
+import { checkHttp, checkRoutes, giveIds, idOf } from './rules.ts'
+import { BATCH, PIPELINE } from './skeleton.ts'
+import { type Draft, readSteps, stepConfig } from './step.ts'
 import { readTests } from './tests.ts'
-import { child, type MapTree, type Place } from './tree.ts'
-import type { FilterConfig, HttpConfig, InputConfig, OutputConfig, PipelineConfig, StepConfig } from './types.ts'
-import { validate } from './validate.ts'
+import { child, items, type MapTree } from './tree.ts'
+import type { FilterConfig, InputConfig, OutputConfig, PipelineConfig, TableConfig } from './types.ts'
 import { parseYaml } from './yaml.ts'
 
 export interface LoadOptions {
   /** What `${NAME}` is filled from. Default: the process's environment. */
   readonly env?: Env
-  /** False leaves out the call of every plugin's `create`. */
-  readonly check?: boolean
 }
 export interface LoadedPipeline {
   readonly config: PipelineConfig
@@ -37,64 +30,39 @@ const MAX_FILE_BYTES = 1024 * 1024
  * @throws ConfigError with every problem of the file
  */
 export async function loadPipeline(file: string, options: LoadOptions = {}): Promise<LoadedPipeline> {
-  const { loaded, report } = await load(file, options)
-  if (!loaded) throw new ConfigError(report.errors())
-  return loaded
+  const [pipeline] = await loadPipelines([file], options)
+  return pipeline as LoadedPipeline
 }
 
 /**
  * Reads and checks several pipeline files for one process; their names must differ.
  * @throws ConfigError with every problem of every file
  */
-export async function loadPipelines(files: readonly string[], options: LoadOptions = {}): Promise<LoadedPipeline[]> {
+export async function loadPipelines(
+  files: readonly string[],
+  { env = process.env }: LoadOptions = {},
+): Promise<LoadedPipeline[]> {
   const problems: Problem[] = []
   const pipelines: LoadedPipeline[] = []
   const names = new Map<string, string>()
   for (const file of files) {
-    const { loaded, report, namePlace } = await load(file, options)
-    if (loaded) {
-      const { name } = loaded.config
+    const text = await readText(resolve(file))
+    const report = new Report(file, typeof text === 'string' ? text : '')
+    if (typeof text !== 'string') report.error(BEGIN, text.problem)
+    const tree = report.failed ? undefined : readTree(report)
+    const config = tree && (await readPipeline(report, tree, resolve(file), env))
+    if (config && !report.failed) {
+      const { name } = config
       const first = names.get(name)
-      if (first) report.error(namePlace, `the pipeline in ${first} is named ${name} too; state and metrics hang on the name`)
-      else names.set(name, file)
-      pipelines.push(loaded)
+      names.set(name, file)
+      const reason = `the pipeline in ${first} is named ${name} too; state and metrics hang on the name`
+      if (first) report.error(child(tree, 'name') ?? BEGIN, reason)
+      pipelines.push({ config, warnings: report.warnings() })
     }
     problems.push(...report.errors())
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return pipelines
-}
-
-interface Loading {
-  /** Undefined when the report has errors. */
-  readonly loaded: LoadedPipeline | undefined
-  readonly report: Report
-  readonly namePlace: Place
-}
-
-const BEGIN: Place = { start: 0, end: 1 }
-
-async function load(file: string, { env = process.env, check = true }: LoadOptions): Promise<Loading> {
-  const path = resolve(file)
-  const text = await readText(path)
-  const report = new Report(file, typeof text === 'string' ? text : '')
-  const failed = { loaded: undefined, report, namePlace: BEGIN }
-  if (typeof text !== 'string') {
-    report.error(BEGIN, text.problem)
-    return failed
-  }
-  const tree = parseYaml(report)
-  if (!tree) return failed
-  report.structured()
-  if (tree.kind !== 'map') {
-    report.error(tree, 'a pipeline is a map: inputs:, filters:, outputs: and so on, each at the begin of a line')
-    return failed
-  }
-  const folder = dirname(path)
-  const reading: Reading = { report, filler: new Filler(report, env, folder), folder }
-  const config = await readPipeline(reading, tree, path, check)
-  const loaded = report.failed || !config ? undefined : { config, warnings: report.warnings() }
-  return { loaded, report, namePlace: child(tree, 'name') ?? BEGIN }
 }
 
 async function readText(path: string): Promise<string | { problem: string }> {
@@ -104,83 +72,69 @@ async function readText(path: string): Promise<string | { problem: string }> {
     if (size > MAX_FILE_BYTES) return { problem: `the file has ${size} bytes; a pipeline has at most ${MAX_FILE_BYTES}` }
     const bytes = await handle.readFile()
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (thrown) {
-    const error = asError(thrown) as Error & { code?: string }
-    if (error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return { problem: 'the file is not UTF-8; save it as UTF-8' }
-    return { problem: `the file cannot be read: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}` }
+  } catch (error) {
+    if (error instanceof TypeError) return { problem: 'the file is not UTF-8; save it as UTF-8' }
+    return { problem: `the file cannot be read: ${readFailure(error)}` }
   }
 }
 
-async function readPipeline(reading: Reading, tree: MapTree, file: string, check: boolean): Promise<PipelineConfig | undefined> {
-  const { report, filler, folder } = reading
+function readTree(report: Report): MapTree | undefined {
+  const tree = parseYaml(report)
+  if (tree?.kind === 'map') return tree
+  if (tree) report.error(tree, 'a pipeline is a map: inputs:, filters:, outputs: and so on, each at the begin of a line')
+  else report.hideLines()
+  return undefined
+}
+
+async function readPipeline(report: Report, tree: MapTree, file: string, env: Env): Promise<PipelineConfig | undefined> {
+  const folder = dirname(file)
+  const reading: Reading = {
+    report,
+    filler: new Filler(report, env, folder),
+    folder,
+    apart: new Set(items(child(tree, 'tests'))),
+  }
   const [inputs, filters, tables, outputs] = await Promise.all([
     readSteps(reading, 'input', child(tree, 'inputs')),
     readSteps(reading, 'filter', child(tree, 'filters')),
     readSteps(reading, 'table', child(tree, 'tables')),
     readSteps(reading, 'output', child(tree, 'outputs')),
   ])
-  const drafts: Drafts = { inputs, filters, tables, outputs }
-  const value = topLevel(filler, tree)
-  const subject = { name: 'the pipeline', place: { start: tree.start, end: tree.start + 1 } }
-  const valid = await validate(report, filler, tree, value, PIPELINE, subject)
-  const top = valid ? complete(value, PIPELINE as OptionSchemas, folder) : value
-  const name = typeof top.name === 'string' ? top.name : idOf(basename(file, extname(file)))
-  giveIds(reading, drafts)
-  checkConditions(reading, drafts)
-  const unmatched = checkRoutes(reading, tree, top.unmatched, outputs)
-  checkHttp(reading, tree, isObject(top.http) ? top.http : undefined)
+  const drafts = { inputs, filters, tables, outputs }
+  const subject = { name: 'the pipeline', place: { start: tree.start, end: tree.start + 1 }, folder }
+  const top = new ValueReader(reading, subject).options(tree, PIPELINE)
+  giveIds(report, drafts)
+  const unmatched = checkRoutes(report, tree, top.unmatched, drafts)
+  checkHttp(report, tree, top.http)
   const tests = readTests(reading, child(tree, 'tests'), drafts)
-  if (check) await checkCreation(reading, drafts)
-  if (report.failed || !valid) return undefined
+  await checkCreation(report, drafts)
+  if (report.failed) return undefined
   return {
+    ...(top as unknown as PipelineConfig),
+    name: typeof top.name === 'string' ? top.name : idOf(basename(file, extname(file))),
     file,
     folder,
-    name,
-    ...(typeof top.description === 'string' ? { description: top.description } : {}),
-    inputs: inputs.map(inputConfig),
+    inputs: inputs.map(draft => ({ ...stepConfig(draft), codec: stepConfig(draft.codec as Draft) }) as InputConfig),
     filters: filters.map(filterConfig),
-    tables: tables.map(draft => stepConfig(draft) as StepConfig<PluginOf<'table'>>),
+    tables: tables.map(draft => stepConfig(draft) as TableConfig),
     outputs: outputs.map(outputConfig),
-    ...(unmatched === undefined ? {} : { unmatched }),
-    workers: top.workers as number,
-    worker_timeout_ms: top.worker_timeout_ms as number,
-    in_flight_bytes: top.in_flight_bytes as number,
-    commit_interval_ms: top.commit_interval_ms as number,
-    max_event_bytes: top.max_event_bytes as number,
-    grace_ms: top.grace_ms as number,
-    ...(isObject(top.http) ? { http: top.http as unknown as HttpConfig } : {}),
+    ...(unmatched !== undefined && { unmatched }),
     tests,
   }
 }
 
-/** The values of the top level; steps are checked on their own, and nothing is filled into tests. */
-function topLevel(filler: Filler, tree: MapTree): JsonObject {
-  const value: JsonObject = {}
-  for (const [key, { value: below }] of tree.entries) {
-    const schema = Object.hasOwn(PIPELINE, key) ? (PIPELINE as OptionSchemas)[key] : undefined
-    const steps = key === 'inputs' || key === 'filters' || key === 'tables' || key === 'outputs'
-    if (steps && below.kind === 'list') value[key] = below.items.map(() => ({ type: '-' }))
-    else value[key] = filler.value(below, key === 'tests' ? undefined : schema)
-  }
-  return value
-}
-
-function inputConfig(draft: Draft): InputConfig {
-  return { ...stepConfig(draft), codec: stepConfig(draft.codec as Draft) } as InputConfig
-}
-
 function filterConfig(draft: Draft): FilterConfig {
   const { when } = draft.common
-  return { ...stepConfig(draft), ...(typeof when === 'string' ? { when } : {}) } as FilterConfig
+  return { ...stepConfig(draft), ...(when !== undefined && { when }) } as FilterConfig
 }
 
 function outputConfig(draft: Draft): OutputConfig {
-  const { when, retry, max_tries } = draft.common
+  const { when, batch, retry, max_tries } = draft.common
   return {
     ...stepConfig(draft),
-    ...(typeof when === 'string' ? { when: when.trim() } : {}),
+    ...(typeof when === 'string' && { when: when.trim() }),
     filters: draft.filters.map(filterConfig),
-    batch: batchOf(draft),
+    batch: { ...BATCH, ...draft.found?.plugin.batch, ...(batch as object | undefined) },
     retry,
     max_tries,
   } as OutputConfig

@@ -1,7 +1,10 @@
 // Errors of a pipeline file: where, what, and the source line, with every secret masked.
 import { styleText } from 'node:util'
 import { PenstockError } from '../plugin/errors.ts'
-import type { Place } from './tree.ts'
+import type { Place, Tree } from './tree.ts'
+
+/** Where a problem of the file as a whole is reported. */
+export const BEGIN: Place = { start: 0, end: 1 }
 
 /** An error or a warning with its place in a file. Lines and columns count from 1, columns in UTF-16 units. */
 export interface Problem {
@@ -23,28 +26,26 @@ export class ConfigError extends PenstockError {
   }
 
   /** Every problem with its source line and a caret below it. */
-  format(options: { readonly color?: boolean } = {}): string {
-    return this.problems.map(problem => formatProblem(problem, options)).join('\n')
+  format({ color = false }: { readonly color?: boolean } = {}): string {
+    const paint = (style: Parameters<typeof styleText>[0], text: string) =>
+      color ? styleText(style, text, { validateStream: false }) : text
+    return this.problems
+      .map(({ file, line, column, message, source }) => {
+        const head = `${paint('bold', `${file}:${line}:${column}:`)} ${message}`
+        if (!source) return head
+        const { text, caret, width } = source
+        // A tab before the caret must be a tab below it too.
+        const indent = text.slice(0, caret).replaceAll(/[^\t]/g, ' ')
+        const below = `${paint('dim', '      |')} ${indent}${paint('red', '^'.repeat(width))}`
+        return `${head}\n${paint('dim', `${String(line).padStart(5)} |`)} ${text}\n${below}`
+      })
+      .join('\n')
   }
 }
 
 /** `file:line:column: message`. */
 export function headline({ file, line, column, message }: Problem): string {
   return `${file}:${line}:${column}: ${message}`
-}
-
-/** A problem with its source line and a caret below it. */
-export function formatProblem(problem: Problem, { color = false }: { readonly color?: boolean } = {}): string {
-  const paint = (style: Parameters<typeof styleText>[0], text: string) =>
-    color ? styleText(style, text, { validateStream: false }) : text
-  const { file, line, column, message, source } = problem
-  const head = `${paint('bold', `${file}:${line}:${column}:`)} ${message}`
-  if (!source) return head
-  const number = String(line).padStart(5)
-  // A tab before the caret must be a tab below it too.
-  const indent = source.text.slice(0, source.caret).replaceAll(/[^\t]/g, ' ')
-  const caret = paint('red', '^'.repeat(source.width))
-  return `${head}\n${paint('dim', `${number} |`)} ${source.text}\n${paint('dim', '      |')} ${indent}${caret}`
 }
 
 const MASK = '***'
@@ -57,29 +58,26 @@ const SECRET_NAME =
 const SECRET_KEY = new RegExp(`[\\w.-]*(?:${SECRET_NAME.source})[\\w.-]*["']?\\s*:`, 'i')
 const NEXT_KEY = /^[ \t]*(?:-\s|["']?[\w.-]+["']?\s*:(?:\s|$))/
 
-/** True for a key that is likely to hold a secret: all there is to go by where no schema says so. */
-export function looksSecret(key: string): boolean {
-  return SECRET_NAME.test(key)
+interface Found {
+  readonly place: Place
+  readonly message: string
 }
 
 /** Collects the problems of one file, and what of it must not be shown. */
 export class Report {
   readonly file: string
   readonly text: string
-  readonly #lines: number[]
-  readonly #errors: { place: Place; message: string }[] = []
-  readonly #warnings: { place: Place; message: string }[] = []
+  readonly #lines: number[] = [0]
+  readonly #errors: Found[] = []
+  readonly #warnings: Found[] = []
   readonly #hidden: Place[] = []
   readonly #secrets = new Set<string>()
-  #looks: Place[] | undefined
-  #structured = false
 
   /** `file` is the name as the user gave it; `text` its content. */
   constructor(file: string, text: string) {
     this.file = file
     this.text = text
-    this.#lines = [0]
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) this.#lines.push(end + 1)
+    for (const { index } of text.matchAll(/\n/g)) this.#lines.push(index + 1)
   }
 
   get failed(): boolean {
@@ -92,6 +90,21 @@ export class Report {
 
   warn(place: Place, message: string): void {
     this.#warnings.push({ place, message })
+  }
+
+  /** The errors in the file's order, each once. */
+  errors(): Problem[] {
+    return this.#problems(this.#errors)
+  }
+
+  warnings(): Problem[] {
+    return this.#problems(this.#warnings)
+  }
+
+  /** The line of an offset, from 1. */
+  line(offset: number): number {
+    const next = this.#lines.findIndex(begin => begin > offset)
+    return next < 0 ? this.#lines.length : next
   }
 
   /** Source lines show *** at this place. */
@@ -107,46 +120,51 @@ export class Report {
     }
   }
 
-  /** The file could be read as YAML: from now on schemas say what is secret, not the look of a line. */
-  structured(): void {
-    this.#structured = true
-  }
-
-  /** The line of an offset, from 1. */
-  line(offset: number): number {
-    let low = 0
-    let high = this.#lines.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >> 1
-      if ((this.#lines[middle] as number) <= offset) low = middle
-      else high = middle - 1
+  /** Hides what keys that look like it say is secret: where no schema says so. */
+  hideBelow(tree: Tree): void {
+    if (tree.kind === 'list') for (const item of tree.items) this.hideBelow(item)
+    if (tree.kind !== 'map') return
+    for (const [key, { value }] of tree.entries) {
+      if (SECRET_NAME.test(key)) this.hide(value)
+      this.hideBelow(value)
     }
-    return low + 1
   }
 
-  /** The errors in the file's order, each once. */
-  errors(): Problem[] {
-    return this.#problems(this.#errors)
+  /**
+   * The same in a file that is no YAML. Nobody knows where such a value ends there, so all of its line is hidden, and all lines below
+   * it up to the next key that is not indented further.
+   */
+  hideLines(): void {
+    let hidden: { start: number; column: number } | undefined
+    for (const [index, begin] of this.#lines.entries()) {
+      const line = this.text.slice(begin, this.#lines[index + 1])
+      if (hidden && NEXT_KEY.test(line) && line.search(/\S/) <= hidden.column) {
+        this.hide({ start: hidden.start, end: begin - 1 })
+        hidden = undefined
+      }
+      const key = hidden ? null : SECRET_KEY.exec(line)
+      if (key) hidden = { start: begin + key.index + key[0].length + 1, column: key.index }
+    }
+    if (hidden) this.hide({ start: hidden.start, end: this.text.length })
   }
 
-  warnings(): Problem[] {
-    return this.#problems(this.#warnings)
-  }
-
-  #problems(found: readonly { place: Place; message: string }[]): Problem[] {
-    const seen = new Set<string>()
-    const problems: Problem[] = []
+  #problems(found: readonly Found[]): Problem[] {
+    const problems = new Map<string, Problem>()
     for (const { place, message } of [...found].sort((a, b) => a.place.start - b.place.start)) {
-      if (problems.length === MOST) break
+      if (problems.size === MOST) break
       const shown = this.#masked(message)
-      const key = `${place.start} ${shown}`
-      if (seen.has(key)) continue
-      seen.add(key)
       const line = this.line(place.start)
-      const column = place.start - (this.#lines[line - 1] as number) + 1
-      problems.push({ file: this.file, line, column, message: shown, ...this.#source(line, place) })
+      const begin = this.#lines[line - 1] as number
+      const source = this.#source(begin, place)
+      problems.set(`${place.start} ${shown}`, {
+        file: this.file,
+        line,
+        column: place.start - begin + 1,
+        message: shown,
+        ...source,
+      })
     }
-    return problems
+    return [...problems.values()]
   }
 
   #masked(message: string): string {
@@ -159,52 +177,31 @@ export class Report {
     return shown
   }
 
-  #source(line: number, place: Place): Pick<Problem, 'source'> {
-    const begin = this.#lines[line - 1] as number
-    const end = (this.#lines[line] ?? this.text.length + 1) - 1
-    const first = Math.max(begin, place.start - WINDOW)
-    const last = Math.min(end, place.start + 2 * WINDOW)
-    const hidden = [...this.#hidden, ...(this.#structured ? [] : this.#secretLooking())].filter(
-      one => one.start < last && one.end > first,
-    )
-    let text = ''
-    let caret = 0
-    let caretEnd = 0
-    for (let at = first; at < last; ) {
-      const mask = hidden.find(one => one.start <= at && at < one.end)
-      if (at <= place.start) caret = text.length
-      text += mask ? MASK : this.text[at]
-      at = mask ? mask.end : at + 1
-      if (at <= place.end) caretEnd = text.length
-    }
-    if (place.start >= last) caret = text.length
-    text = text.replace(/\r$/, '')
-    if (text.trim() === '') return {}
-    const from = text.length > WINDOW ? Math.max(0, Math.min(caret - WINDOW / 2, text.length - WINDOW)) : 0
-    const cut = text.slice(from, from + WINDOW)
-    const width = Math.max(1, Math.min(caretEnd, from + cut.length) - caret)
-    return { source: { text: cut, caret: caret - from, width } }
+  /** The line that begins at `begin`, with the place in it. */
+  #source(begin: number, { start, end }: Place): Pick<Problem, 'source'> {
+    const lineEnd = this.text.indexOf('\n', begin)
+    const from = this.#hiding(start)?.start ?? start
+    const after = this.#shown(from, Math.min(lineEnd < 0 ? this.text.length : lineEnd, start + WINDOW)).trimEnd()
+    const room = Math.max(WINDOW / 2, WINDOW - after.length)
+    const before = this.#shown(Math.max(begin, from - WINDOW), Math.max(begin, from)).slice(-room)
+    if ((before + after).trim() === '') return {}
+    const text = (before + after).slice(0, WINDOW)
+    const width = Math.min(this.#shown(from, Math.min(end, start + WINDOW)).length, text.length - before.length)
+    return { source: { text, caret: before.length, width: Math.max(1, width) } }
   }
 
-  /**
-   * What looks like a secret by the key before it, in a file that is no YAML: nobody knows where such a value ends there, so all of
-   * its line is hidden, and all lines below it up to the next key that is not indented further.
-   */
-  #secretLooking(): Place[] {
-    if (this.#looks) return this.#looks
-    const places: Place[] = []
-    let open: { start: number; column: number } | undefined
-    for (const [index, begin] of this.#lines.entries()) {
-      const line = this.text.slice(begin, this.#lines[index + 1] ?? this.text.length)
-      if (open && NEXT_KEY.test(line) && line.search(/\S/) <= open.column) {
-        places.push({ start: open.start, end: begin - 1 })
-        open = undefined
-      }
-      const found = open ? null : SECRET_KEY.exec(line)
-      if (found) open = { start: begin + found.index + found[0].length + 1, column: found.index }
+  #hiding(offset: number): Place | undefined {
+    return this.#hidden.find(({ start, end }) => start <= offset && offset < end)
+  }
+
+  /** A part of the text, with what is hidden masked. */
+  #shown(from: number, to: number): string {
+    let shown = ''
+    for (let at = from; at < to; ) {
+      const hidden = this.#hiding(at)
+      shown += hidden ? MASK : this.text.charAt(at)
+      at = hidden?.end ?? at + 1
     }
-    if (open) places.push({ start: open.start, end: this.text.length })
-    this.#looks = places
-    return places
+    return shown
   }
 }

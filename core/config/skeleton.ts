@@ -2,33 +2,45 @@
 import type { Kind } from '../plugin/define.ts'
 import type { OptionSchema, OptionSchemas } from '../plugin/options.ts'
 
-const MIB = 1024 * 1024
-const ID = '^[a-z0-9][a-z0-9_-]*$'
+type Described = OptionSchemas[string]
 
-const type = (what: string) =>
-  ({
-    type: 'string',
-    required: true,
-    minLength: 1,
-    description: `Which ${what} plugin: its name, a path (./my-plugin.ts, from the pipeline's folder) or a package`,
-  }) as const
-const id = {
+const MIB = 1024 * 1024
+const none = undefined
+const HOUR_MS = 3_600_000
+/** What a name of a pipeline or a step looks like. */
+export const NAME = '^[a-z0-9][a-z0-9_-]*$'
+
+const whole = (minimum: number, maximum: number, fallback: number | undefined, description: string): Described => ({
+  type: 'integer',
+  minimum,
+  maximum,
+  default: fallback,
+  description,
+})
+const list = (items: OptionSchema, description: string, more: OptionSchema = {}): Described => ({
+  type: 'array',
+  ...more,
+  items,
+  description,
+})
+const needed: OptionSchema = { required: true, minItems: 1 }
+const type = (what: string): Described => ({
   type: 'string',
-  pattern: ID,
+  required: true,
+  minLength: 1,
+  description: `Which ${what} plugin: its name, a path (./my-plugin.ts, from the pipeline's folder) or a package`,
+})
+const id: Described = {
+  type: 'string',
+  pattern: NAME,
   description:
     'Name of this step in metrics, dead letters and positions; the type when absent, and needed for the second step of one type',
-} as const
-const when = (what: string) => ({ type: 'string', format: 'expression', description: what }) as const
+}
+const when = (description: string): Described => ({ type: 'string', format: 'expression', description })
+const filter: OptionSchemas = { type: type('filter'), id, when: when('CEL expression: other events pass this filter by') }
 
-const tableStep = { type: type('table'), id } as const satisfies OptionSchemas
-const filterStep = {
-  type: type('filter'),
-  id,
-  when: when('CEL expression: other events pass this filter by'),
-} as const satisfies OptionSchemas
-
-/** A list of steps: what else stands in a step is its plugin's. */
-const steps = (properties: OptionSchemas): OptionSchema => ({ type: 'object', properties, additionalProperties: true })
+/** A step: what else stands in it is its plugin's. */
+const step = (properties: OptionSchemas): OptionSchema => ({ type: 'object', properties, additionalProperties: true })
 
 /** The keys that every step of a kind may have beside its plugin's options. */
 export const STEP: Readonly<Record<Kind, OptionSchemas>> = {
@@ -43,40 +55,21 @@ export const STEP: Readonly<Record<Kind, OptionSchemas>> = {
       additionalProperties: true,
     },
   },
-  filter: filterStep,
-  table: tableStep,
+  filter,
+  table: { type: type('table'), id },
   codec: { type: type('codec') },
   output: {
     type: type('output'),
     id,
     when: when('CEL expression: the output takes these events only; `unmatched` takes what no other output took'),
-    filters: {
-      type: 'array',
-      items: steps(filterStep),
-      description: 'Filters for this output alone, run on a copy of each event',
-    },
+    filters: list(step(filter), 'Filters for this output alone, run on a copy of each event'),
     batch: {
       type: 'object',
       description: 'A batch goes out when one of these limits is reached',
       properties: {
-        max_events: {
-          type: 'integer',
-          minimum: 1,
-          maximum: 1_000_000,
-          description: 'Events in a batch (1000 unless the plugin says otherwise)',
-        },
-        max_bytes: {
-          type: 'integer',
-          minimum: 1,
-          maximum: 1024 * MIB,
-          description: 'Bytes in a batch (1 MiB unless the plugin says otherwise)',
-        },
-        max_ms: {
-          type: 'integer',
-          minimum: 0,
-          maximum: 600_000,
-          description: 'Milliseconds that a batch waits for more (200 unless the plugin says otherwise)',
-        },
+        max_events: whole(1, 1_000_000, none, 'Events in a batch (1000 unless the plugin says otherwise)'),
+        max_bytes: whole(1, 1024 * MIB, none, 'Bytes in a batch (1 MiB unless the plugin says otherwise)'),
+        max_ms: whole(0, 600_000, none, 'Milliseconds that a batch waits for more (200 unless the plugin says otherwise)'),
       },
     },
     retry: {
@@ -84,17 +77,11 @@ export const STEP: Readonly<Record<Kind, OptionSchemas>> = {
       default: {},
       description: 'Waits between tries of a write that failed: doubled from the shortest to the longest, with jitter',
       properties: {
-        min_ms: { type: 'integer', minimum: 1, maximum: 3_600_000, default: 200, description: 'Shortest wait in milliseconds' },
-        max_ms: { type: 'integer', minimum: 1, maximum: 3_600_000, default: 30_000, description: 'Longest wait in milliseconds' },
+        min_ms: whole(1, HOUR_MS, 200, 'Shortest wait in milliseconds'),
+        max_ms: whole(1, HOUR_MS, 30_000, 'Longest wait in milliseconds'),
       },
     },
-    max_tries: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 1000,
-      default: 10,
-      description: 'How often an event is tried that the destination rejects, before it goes to the dead letters',
-    },
+    max_tries: whole(1, 1000, 10, 'How often an event is tried that the destination rejects, before it is a dead letter'),
   },
 }
 
@@ -103,7 +90,8 @@ export const BATCH = { max_events: 1000, max_bytes: MIB, max_ms: 200 } as const
 /** The codec of an input when neither the pipeline nor the plugin says so. */
 export const CODEC = 'ndjson'
 
-const test: OptionSchema = {
+/** An entry of `tests:`. */
+export const TEST: OptionSchema = {
   type: 'object',
   properties: {
     name: { type: 'string', required: true, minLength: 1, description: 'What the test proves' },
@@ -134,105 +122,56 @@ const test: OptionSchema = {
   },
 }
 
+const http: OptionSchemas = {
+  host: {
+    type: 'string',
+    minLength: 1,
+    default: '127.0.0.1',
+    description: 'Address to listen on; any but a loopback address needs tls and a token',
+  },
+  port: { type: 'integer', required: true, minimum: 0, maximum: 65_535, description: 'Port to listen on; 0 takes a free one' },
+  token: { type: 'string', secret: true, minLength: 8, description: 'What clients must send as "Authorization: Bearer …"' },
+  tls: {
+    type: 'object',
+    description: 'Serves https',
+    properties: {
+      cert: { type: 'string', format: 'path', required: true, description: 'Certificate chain, a PEM file' },
+      key: { type: 'string', format: 'path', required: true, description: 'Private key, a PEM file' },
+    },
+  },
+}
+
 /** A pipeline file's top level. */
-export const PIPELINE = {
+export const PIPELINE: OptionSchemas = {
   name: {
     type: 'string',
-    pattern: ID,
+    pattern: NAME,
     description: "Name in logs, metrics and state; the file's name when absent. Positions hang on it",
   },
   description: { type: 'string', description: 'What the pipeline is for' },
-  inputs: { type: 'array', required: true, minItems: 1, items: steps(STEP.input), description: 'Where events come from' },
-  filters: { type: 'array', default: [], items: steps(STEP.filter), description: 'What happens to every event, in this order' },
-  tables: {
-    type: 'array',
-    default: [],
-    items: steps(STEP.table),
-    description: 'What filters look things up in, by the id of the table',
-  },
-  outputs: {
-    type: 'array',
-    required: true,
-    minItems: 1,
-    items: steps(STEP.output),
-    description: 'Where events go: to each output whose `when` takes them',
-  },
+  inputs: list(step(STEP.input), 'Where events come from', needed),
+  filters: list(step(filter), 'What happens to every event, in this order', { default: [] }),
+  tables: list(step(STEP.table), 'What filters look things up in, by the id of the table', { default: [] }),
+  outputs: list(step(STEP.output), 'Where events go: to each output whose `when` takes them', needed),
   unmatched: { type: 'string', description: 'Where events go that no `when` of an output took: an id of an output, or `drop`' },
-  workers: {
-    type: 'integer',
-    minimum: 0,
-    maximum: 64,
-    default: 0,
-    description: 'Worker threads that decode, filter and encode; 0 does it in the main thread, which is best for a small machine',
-  },
-  worker_timeout_ms: {
-    type: 'integer',
-    minimum: 100,
-    maximum: 3_600_000,
-    default: 30_000,
-    description:
-      'Milliseconds after which a worker that gives no answer is ended; its events are tried again one by one, and the one that hangs is dead-lettered',
-  },
-  in_flight_bytes: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 4096 * MIB,
-    default: 8 * MIB,
-    description: 'Cap in bytes on what was read and is not yet delivered; inputs wait when it is reached',
-  },
-  commit_interval_ms: {
-    type: 'integer',
-    minimum: 0,
-    maximum: 60_000,
-    default: 100,
-    description: 'Milliseconds between two writes of positions to the disk',
-  },
-  max_event_bytes: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 256 * MIB,
-    default: 16 * MIB,
-    description: 'A longer record goes to the dead letters without being parsed; in bytes',
-  },
-  grace_ms: {
-    type: 'integer',
-    minimum: 0,
-    maximum: 3_600_000,
-    default: 15_000,
-    description: 'Milliseconds that a stop waits for the outputs',
-  },
-  http: {
-    type: 'object',
-    description: 'Serves /health, /ready and /metrics',
-    properties: {
-      host: {
-        type: 'string',
-        minLength: 1,
-        default: '127.0.0.1',
-        description: 'Address to listen on; any but a loopback address needs tls and a token',
-      },
-      port: {
-        type: 'integer',
-        required: true,
-        minimum: 0,
-        maximum: 65_535,
-        description: 'Port to listen on; 0 takes a free one',
-      },
-      token: { type: 'string', secret: true, minLength: 8, description: 'What clients must send as "Authorization: Bearer …"' },
-      tls: {
-        type: 'object',
-        description: 'Serves https',
-        properties: {
-          cert: { type: 'string', format: 'path', required: true, description: 'Certificate chain, a PEM file' },
-          key: { type: 'string', format: 'path', required: true, description: 'Private key, a PEM file' },
-        },
-      },
-    },
-  },
-  tests: {
-    type: 'array',
+  workers: whole(0, 64, 0, 'Worker threads that decode, filter and encode; 0: the main thread does it, best for a small machine'),
+  worker_timeout_ms: whole(
+    100,
+    HOUR_MS,
+    30_000,
+    'Milliseconds after which a worker that gives no answer is ended; its events are tried again one by one, and the one that hangs is dead-lettered',
+  ),
+  in_flight_bytes: whole(
+    1,
+    4096 * MIB,
+    8 * MIB,
+    'Cap in bytes on what is read and not yet delivered; inputs wait when it is reached',
+  ),
+  commit_interval_ms: whole(0, 60_000, 100, 'Milliseconds between two writes of positions to the disk'),
+  max_event_bytes: whole(1, 256 * MIB, 16 * MIB, 'A longer record goes to the dead letters unparsed; in bytes'),
+  grace_ms: whole(0, HOUR_MS, 15_000, 'Milliseconds that a stop waits for the outputs'),
+  http: { type: 'object', description: 'Serves /health, /ready and /metrics', properties: http },
+  tests: list(TEST, 'Records and what must become of them, for `penstock test`; environment variables are not filled in here', {
     default: [],
-    items: test,
-    description: 'Records and what must become of them, for `penstock test`; environment variables are not filled in here',
-  },
-} as const satisfies OptionSchemas
+  }),
+}

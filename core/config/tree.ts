@@ -1,4 +1,5 @@
 // A YAML file's values with their places: what the rest of the configuration works on, so that every error has a position.
+import { isObject } from '../plugin/json.ts'
 
 /** Offsets in the file's text, in UTF-16 units; `end` is exclusive. */
 export interface Place {
@@ -8,9 +9,9 @@ export interface Place {
 
 export interface ScalarTree extends Place {
   readonly kind: 'scalar'
-  readonly value: string | number | boolean | null
-  /** How it was written. none: no value at all (`key:`). broken: what should stand here was reported. */
-  readonly style: 'plain' | 'single' | 'double' | 'block' | 'none' | 'broken'
+  /** Undefined: what should stand here was reported. */
+  readonly value: string | number | boolean | null | undefined
+  readonly style: 'plain' | 'single' | 'double' | 'block'
 }
 export interface MapTree extends Place {
   readonly kind: 'map'
@@ -32,93 +33,55 @@ export function child(tree: Tree | undefined, key: string): Tree | undefined {
   return tree?.kind === 'map' ? tree.entries.get(key)?.value : undefined
 }
 
-/** The tree as plain data, nothing filled in. */
-export function plain(tree: Tree): unknown {
-  if (tree.kind === 'scalar') return tree.value
-  if (tree.kind === 'list') return tree.items.map(plain)
-  return Object.fromEntries([...tree.entries].map(([key, { value }]) => [key, plain(value)]))
+/** The entries of a list; none where the tree is something else. */
+export function items(tree: Tree | undefined): readonly Tree[] {
+  return tree?.kind === 'list' ? tree.items : []
 }
 
-/** Follows keys and indices; gives up at the last tree that is there. */
-export function follow(tree: Tree, path: readonly (string | number)[]): Tree {
-  let at = tree
-  for (const segment of path) {
-    const next = at.kind === 'list' ? at.items[Number(segment)] : child(at, String(segment))
-    if (!next) return at
-    at = next
-  }
-  return at
+/** A JSON value as a tree, for values that stand in no file. */
+export function treeOf(value: unknown, place: Place = { start: 0, end: 0 }): Tree {
+  if (Array.isArray(value)) return { ...place, kind: 'list', items: value.map(item => treeOf(item, place)) }
+  if (!isObject(value)) return { ...place, kind: 'scalar', style: 'plain', value: value as ScalarTree['value'] }
+  const entries = Object.entries(value).map(([key, one]) => [key, { key: place, value: treeOf(one, place) }] as const)
+  return { ...place, kind: 'map', entries: new Map(entries) }
 }
 
 /**
- * Follows a path as plugins write it in an OptionError (`networks.campus[0]`, `labels["a.b"]`); keys may hold dots. Undefined when
- * not even its first key is there.
+ * Follows a path as plugins write it in an OptionError (`networks.campus[0]`, `labels["a.b"]`), as far as it goes. Undefined when not
+ * even its first key is there.
  */
-export function followText(tree: Tree, path: string): Tree | undefined {
-  let at: Tree = tree
-  let rest = path
-  let moved = false
-  while (rest !== '') {
-    const [whole = '', index, quoted] = /^\[(?:(\d+)|"((?:[^"\\]|\\.)*)")\]/.exec(rest) ?? []
-    let next: Tree | undefined
-    if (whole) {
-      next =
-        index === undefined
-          ? child(at, (quoted ?? '').replace(/\\(.)/g, '$1'))
-          : at.kind === 'list'
-            ? at.items[Number(index)]
-            : undefined
-      rest = rest.slice(whole.length)
-    } else {
-      const key = longestKey(at, rest)
-      next = key === undefined ? undefined : child(at, key)
-      rest = rest.slice((key ?? '').length)
-    }
-    if (!next) break
-    at = next
-    moved = true
-    if (rest.startsWith('.')) rest = rest.slice(1)
+export function followPath(tree: Tree, path: string): Tree | undefined {
+  const below: (readonly [string, Tree])[] = items(tree).map((item, index) => [`[${index}]`, item])
+  if (tree.kind === 'map') {
+    for (const [key, { value }] of tree.entries) below.push([key, value], [`[${JSON.stringify(key)}]`, value])
   }
-  return moved ? at : undefined
+  // Keys may hold dots: the longest that fits is meant.
+  const fitting = below.filter(([key]) => key !== '' && path.startsWith(key) && /^(?:[.[]|$)/.test(path.slice(key.length)))
+  const [key, value] = fitting.sort(([a], [b]) => b.length - a.length)[0] ?? []
+  if (key === undefined || value === undefined) return undefined
+  return followPath(value, path.slice(key.length).replace(/^\./, '')) ?? value
 }
 
-function longestKey(tree: Tree, rest: string): string | undefined {
-  if (tree.kind !== 'map') return undefined
-  let longest: string | undefined
-  for (const key of tree.entries.keys()) {
-    const fits = rest === key || (rest.startsWith(key) && (rest[key.length] === '.' || rest[key.length] === '['))
-    if (fits && key !== '' && key.length > (longest?.length ?? 0)) longest = key
-  }
-  return longest
+/** What one character of a value may be written as, by the style of its scalar. */
+const TOKENS = {
+  plain: /./gs,
+  block: /./gs,
+  single: /''|./gs,
+  double: /\\(?:x[\da-f]{2}|u[\da-f]{4}|U[\da-f]{8}|\r?\n[ \t]*|.)|./gis,
 }
-
-const ESCAPE = /\\(?:x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|\r?\n[ \t]*|.)|./gs
-const BLANK_ESCAPE = /^\\(?:[nrtLNP_ ]|\r?\n)/
+const BLANK = { plain: /^\s/, block: /^\s/, single: /^\s/, double: /^(?:\s|\\(?:[nrtLNP_ ]|\r?\n))/ }
 
 /**
  * Where the character at `index` of a scalar's value stands in the file. Line folding, indentation and escapes are between the two;
  * blanks are what they change, so the other characters are counted.
  */
-export function placeInScalar(text: string, scalar: ScalarTree, index: number): number {
-  const { style, start, end } = scalar
-  const value = String(scalar.value)
-  const source = text.slice(start, end)
-  if (style === 'plain' && source === value) return start + index
-  if (typeof scalar.value !== 'string') return start
-  let wanted = value.slice(0, index).replaceAll(/\s/g, '').length
-  let at = style === 'block' ? source.indexOf('\n') + 1 : style === 'plain' ? 0 : 1
-  while (at < source.length) {
-    const token = nextToken(source, at, style)
-    const blank = /^\s/.test(token) || (style === 'double' && BLANK_ESCAPE.test(token))
-    if (!blank && wanted-- === 0) return start + at
-    at += token.length
+export function placeInScalar(text: string, { style, start, end, value }: ScalarTree, index: number): number {
+  if (typeof value !== 'string') return start
+  if (text.slice(start, end) === value) return start + index
+  const body = style === 'block' ? text.indexOf('\n', start) + 1 : style === 'plain' ? start : start + 1
+  let left = value.slice(0, index).replaceAll(/\s/g, '').length
+  for (const token of text.slice(body, end).matchAll(TOKENS[style])) {
+    if (!BLANK[style].test(token[0]) && left-- === 0) return body + token.index
   }
   return end
-}
-
-function nextToken(source: string, at: number, style: ScalarTree['style']): string {
-  if (style === 'single' && source.startsWith("''", at)) return "''"
-  if (style !== 'double') return source[at] as string
-  ESCAPE.lastIndex = at
-  return ESCAPE.exec(source)?.[0] ?? (source[at] as string)
 }

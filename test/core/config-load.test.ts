@@ -44,6 +44,7 @@ t.test('the smallest pipeline gets every default', async t => {
     commit_interval_ms: 100,
     max_event_bytes: 16 * 1024 * 1024,
     grace_ms: 15_000,
+    worker_timeout_ms: 30_000,
     tests: [],
   })
   const input = inputs[0]
@@ -271,12 +272,6 @@ t.test('a server that others can reach needs tls and a token', async t => {
   t.match(await errors(t, `${steps}http: { port: 1, host: localhost.example.org }`), /needs tls .* and a token;/)
 })
 
-t.test('without check, create is not called', async t => {
-  const text = `inputs: [{ ${source} }]\nfilters: [{ type: ${plugins}check.ts, crash: true }]\noutputs: [{ ${sink} }]\n`
-  t.match(await errors(t, text), /something is undefined/)
-  t.equal((await load(t, text, { check: false })).config.filters.length, 1)
-})
-
 t.test('several files: all problems of all files, and no name twice', async t => {
   const good = `inputs: [{ ${source} }]\noutputs: [{ ${sink} }]\n`
   const folder = t.testdir({ 'a.yaml': good, 'b.yaml': `name: a\n${good}`, 'c.yaml': 'x: 1', 'd.yaml': '- 1' })
@@ -315,13 +310,13 @@ t.test('files that are none are refused in a sentence', async t => {
 })
 
 t.test('depth and aliases are bounded, whatever the size', async t => {
-  t.match(await errors(t, `a: ${'['.repeat(200_000)}`), /^1:67: more than 64 levels/)
-  t.match(await errors(t, '- '.repeat(200_000)), /more than 64 levels/)
-  t.match(await errors(t, 'a: '.repeat(200_000)), /more than 64 levels/)
+  t.match(await errors(t, `a: ${'['.repeat(20_000)}`), /^1:\d+: more than 64 levels/)
+  t.match(await errors(t, '- '.repeat(20_000)), /more than 64 levels/)
+  t.match(await errors(t, 'a: '.repeat(20_000)), /more than 64 levels/)
   const bomb = ['a: &a [x, x, x, x, x, x, x, x, x, x]']
   for (const [from, to] of ['ab', 'bc', 'cd', 'de', 'ef', 'fg', 'gh', 'hi'])
     bomb.push(`${to}: &${to} [${`*${from}, `.repeat(10)}]`)
-  t.match(await errors(t, bomb.join('\n')), /aliases repeat more than 10000 values/)
+  t.match(await errors(t, bomb.join('\n')), /more than 100000 values, with those that aliases repeat/)
   const deep = `{ x: ${'['.repeat(60)}1${']'.repeat(60)} }`
   await t.resolves(load(t, `inputs: [{ ${source}, anything: ${deep} }]\noutputs: [{ ${sink} }]\n`), '64 levels are fine')
 })

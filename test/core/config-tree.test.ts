@@ -3,7 +3,7 @@
 import t from 'tap'
 import { stringify } from 'yaml'
 import { Report } from '../../core/config/problem.ts'
-import { child, followText, placeInScalar, plain, type ScalarTree, type Tree } from '../../core/config/tree.ts'
+import { child, followPath, placeInScalar, type ScalarTree, type Tree } from '../../core/config/tree.ts'
 import { parseYaml } from '../../core/config/yaml.ts'
 import { fc } from '../kit/rounds.ts'
 
@@ -12,6 +12,13 @@ function tree(text: string): Tree {
   const found = parseYaml(report)
   if (!found) throw new Error(JSON.stringify(report.errors()))
   return found
+}
+
+/** The tree as plain data. */
+function plain(tree: Tree): unknown {
+  if (tree.kind === 'scalar') return tree.value
+  if (tree.kind === 'list') return tree.items.map(plain)
+  return Object.fromEntries([...tree.entries].map(([key, { value }]) => [key, plain(value)]))
 }
 
 t.test('the place of a character of a value is the place of that character in the file', async t => {
@@ -63,7 +70,7 @@ t.test('also for any text in any style', async t => {
 t.test('a path leads to its option, also where keys hold dots', async t => {
   const options = tree('networks: { lab.one: [a, b], lab: [c] }\nlabels: { "a.b": { c: 1 } }\nlist: [{ x: [1, 2] }]\nlab: 3')
   const at = (path: string) => {
-    const found = followText(options, path)
+    const found = followPath(options, path)
     return found && plain(found)
   }
   t.equal(at('networks.lab.one[1]'), 'b')

@@ -1,6 +1,7 @@
 // Expressions over events: what they mean, what an absent field does to them, and where their errors are.
 import t from 'tap'
-import { compileExpression, ExpressionError } from '../../core/config/expression.ts'
+import { compileExpression } from '../../core/config/expression.ts'
+import { ExpressionError } from '../../core/config/expression-errors.ts'
 
 const event = {
   fields: {

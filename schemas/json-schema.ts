@@ -1,6 +1,6 @@
-// Our options' schemas as the JSON Schema that ajv and editors read.
-import type { JsonObject } from '../plugin/json.ts'
-import type { OptionSchema, OptionSchemas } from '../plugin/options.ts'
+// Our options' schemas as the JSON Schema that editors read.
+import type { JsonObject } from '../core/plugin/json.ts'
+import type { OptionSchema, OptionSchemas } from '../core/plugin/options.ts'
 
 /** An object with these properties and no others, unless `open`. */
 export function toJsonSchema(properties: OptionSchemas, open = false): JsonObject {
