@@ -1,4 +1,5 @@
 // Audit records for the benches: what the `generate` input makes, as NDJSON.
+import { createWriteStream } from 'node:fs'
 import { systemClock } from '../../core/observe/clock.ts'
 import type { Context, Input, Positions, Site } from '../../core/plugin/interfaces.ts'
 import generate from '../../plugins/inputs/generate.ts'
@@ -16,4 +17,11 @@ export async function* recordLines(count: number, seed = 1): AsyncGenerator<Buff
     const end = ends[records - 1] ?? 0
     yield Buffer.concat([bytes.subarray(0, end), Buffer.from('\n')])
   }
+}
+
+/** Writes so many records to a file. */
+export async function writeRecords(count: number, path: string): Promise<void> {
+  const file = createWriteStream(path)
+  for await (const block of recordLines(count)) if (!file.write(block)) await new Promise(resolve => file.once('drain', resolve))
+  await new Promise<void>(resolve => file.end(resolve))
 }

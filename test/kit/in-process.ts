@@ -32,6 +32,8 @@ export interface Setup {
   >
   readonly config?: Partial<PipelineConfig>
   readonly store?: Store
+  /** Of all inputs. Default: JSON. */
+  readonly codec?: Codec
   readonly clock?: Clock
   readonly log?: Log
 }
@@ -42,7 +44,7 @@ export function inProcess(setup: Setup) {
   const health = new Health()
   const log = setup.log ?? quietLog
   const parts: PipelineParts = { store, clock: setup.clock ?? systemClock, log: () => log, metrics: new MetricsStore(), health }
-  const codec = step('json', defineCodec({ summary: 's', options: {}, examples: [{}], create: () => jsonCodec }))
+  const codec = step('json', defineCodec({ summary: 's', options: {}, examples: [{}], create: () => setup.codec ?? jsonCodec }))
   const config: PipelineConfig = {
     file: '/test.yaml',
     folder: '/',
