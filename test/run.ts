@@ -1,4 +1,5 @@
-// npm test: type check, lint, the tests of the pipelines, and all test files. Ends in one line with the counts.
+// npm test: type check, lint, the tests of the pipelines, and all test files. Ends in one line with the counts. What the tests said
+// and left is searched for the secrets that they plant.
 //   npm test                       everything; of the long tests (kills, power cuts, models, fuzz) a tenth
 //   npm run test:full              everything, whole
 //   npm test -- [--full] FILE …    these test files only
@@ -9,6 +10,7 @@ import { glob } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { CANARY_VARIABLE, canary, filesWithCanary, findCanary } from './kit/canary.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name: string) => `${root}/node_modules/.bin/${name}`
@@ -23,18 +25,35 @@ if (flags.seed !== undefined) {
   process.env['PENSTOCK_TEST_SEED'] = String(seed)
   console.log(`seed ${seed}`)
 }
+// Every process that the tests start has a secret to keep.
+process.env[CANARY_VARIABLE] = canary('env')
 let passed = 0
 let failed = 0
+/** Where a secret was said. */
+const said: string[] = []
 
 function run(command: string, args: readonly string[], onLine?: (line: string) => void): Promise<number> {
-  const options: SpawnOptions = { cwd: root, stdio: ['ignore', onLine ? 'pipe' : 'inherit', 'inherit'] }
+  const to = onLine ? 'pipe' : 'inherit'
+  const options: SpawnOptions = { cwd: root, stdio: ['ignore', to, to] }
   const child = spawn(command, args, options)
-  let rest = ''
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    const lines = (rest + text).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) onLine?.(line)
-  })
+  const listen = (stream: typeof child.stdout, take: (line: string) => void) => {
+    let rest = ''
+    const heard = (line: string) => {
+      const place = findCanary(line)
+      if (place !== undefined) said.push(`the output of the tests, behind ${place}`)
+      take(line)
+    }
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      lines.forEach(heard)
+    })
+    stream?.on('end', () => {
+      if (rest !== '') heard(rest)
+    })
+  }
+  listen(child.stdout, line => onLine?.(line))
+  listen(child.stderr, line => console.error(line))
   return new Promise((resolve, reject) => child.on('error', reject).on('close', code => resolve(code ?? 1)))
 }
 
@@ -92,6 +111,18 @@ async function testFiles(files: readonly string[]): Promise<void> {
   if (code !== 0 && failed === 0) failed++
 }
 
+/** The secrets that were planted stand neither in what the tests said nor in what they left. */
+async function noSecretIsLeft(): Promise<void> {
+  const started = performance.now()
+  for (const folder of ['.tap/fixtures', '.tap/test-results', 'out', 'state'])
+    said.push(...(await filesWithCanary(`${root}/${folder}`)))
+  if (said.length === 0) passed++
+  else failed++
+  for (const place of new Set(said)) console.log(`a secret stands in ${place}`)
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  console.log(`${said.length === 0 ? 'ok    ' : 'FAILED'}  no secret is left behind (${seconds} s)`)
+}
+
 const started = performance.now()
 if (only.length > 0) await testFiles(only)
 else {
@@ -102,6 +133,7 @@ else {
   for await (const file of glob('test/{core,plugins,faults}/**/*.test.ts', { cwd: root })) files.push(file)
   await testFiles(files.sort())
 }
+await noSecretIsLeft()
 console.log(`in ${((performance.now() - started) / 1000).toFixed(0)} s`)
 console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed > 0 ? 1 : 0

@@ -1,6 +1,7 @@
 // Counters and gauges of plugins and pipelines. Counting costs a map look-up; prom-client is loaded only when somebody asks.
 import type { Registry } from 'prom-client'
 import type { Metrics } from '../plugin/interfaces.ts'
+import { masked } from './text.ts'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -11,6 +12,12 @@ export interface Family {
   readonly type: 'counter' | 'gauge'
   readonly values: readonly { readonly labels: Labels; readonly value: number }[]
 }
+
+/**
+ * Sets of labels that one metric may have. Labels come from configured names, which are few: a plugin that takes them from events
+ * has its further ones counted together, as `other`.
+ */
+const MOST_SERIES = 1_000
 
 interface Series {
   readonly labels: Labels
@@ -32,10 +39,11 @@ export class MetricsStore {
     const place = { pipeline, step }
     return {
       count: (name, help, by = 1, labels = {}) => {
-        this.#series(name, help, 'counter', { ...place, ...labels }).value += by
+        // What is no number would stay in the sum for ever.
+        if (by >= 0 && by < Infinity) this.#series(name, help, 'counter', { ...labels, ...place }).value += by
       },
       gauge: (name, help, value, labels = {}) => {
-        this.#series(name, help, 'gauge', { ...place, ...labels }).value = value
+        this.#series(name, help, 'gauge', { ...labels, ...place }).value = value
       },
     }
   }
@@ -73,12 +81,16 @@ export class MetricsStore {
     for (const { family, values } of merged.values()) {
       const labelNames = [...new Set(values.flatMap(({ labels }) => Object.keys(labels)))]
       const settings = { name: family.name, help: family.help, labelNames, registers: [registry] }
-      if (family.type === 'counter') {
-        const counter = new Counter(settings)
-        for (const { labels, value } of values) counter.inc(labels, value)
-      } else {
-        const gauge = new Gauge(settings)
-        for (const { labels, value } of values) gauge.set(labels, value)
+      try {
+        if (family.type === 'counter') {
+          const counter = new Counter(settings)
+          for (const { labels, value } of values) counter.inc(labels, value)
+        } else {
+          const gauge = new Gauge(settings)
+          for (const { labels, value } of values) gauge.set(labels, value)
+        }
+      } catch {
+        // A plugin's wrong name or label leaves that metric out, not all the others.
       }
     }
     const body = (await registry.metrics()) + (await this.#process.metrics())
@@ -91,12 +103,20 @@ export class MetricsStore {
       stored = { help, type, series: new Map() }
       this.#stored.set(name, stored)
     }
-    const key = JSON.stringify(labels)
-    let series = stored.series.get(key)
+    let series = stored.series.get(JSON.stringify(labels))
+    if (series) return series
+    const { pipeline = '', step = '' } = labels
+    const kept = stored.series.size < MOST_SERIES ? labels : { ...mapped(labels, () => 'other'), pipeline, step }
+    const key = JSON.stringify(kept)
+    series = stored.series.get(key)
     if (!series) {
-      series = { labels, value: 0 }
+      series = { labels: mapped(kept, value => masked(String(value))), value: 0 }
       stored.series.set(key, series)
     }
     return series
   }
+}
+
+function mapped(labels: Labels, change: (value: string) => string): Labels {
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, change(value)]))
 }

@@ -191,7 +191,7 @@ async function until(happened: () => boolean): Promise<void> {
   }
 }
 
-t.test('SIGTERM delivers what was read and ends with 0; the next run goes on from there', async t => {
+t.test('row 23: SIGTERM delivers what was read and ends with 0; the next run goes on from there', async t => {
   const cwd = t.testdir({})
   following(cwd)
   const { child, ended } = start(['run', 'p.yaml', ...quiet], { cwd })
@@ -213,7 +213,7 @@ t.test('SIGTERM delivers what was read and ends with 0; the next run goes on fro
   )
 })
 
-t.test('one state directory, one engine: the second is refused with 75, and a killed one leaves no lock', async t => {
+t.test('row 19: one state directory, one engine: the second is refused with 75, and a killed one leaves no lock', async t => {
   const cwd = t.testdir({})
   following(cwd)
   const first = start(['run', 'p.yaml', ...quiet], { cwd })
@@ -229,46 +229,6 @@ t.test('one state directory, one engine: the second is refused with 75, and a ki
   await until(() => lines(join(cwd, 'out/o.ndjson')).some(line => line.includes('"b"')))
   third.child.kill('SIGTERM')
   t.equal((await third.ended).code, 0)
-})
-
-t.test('a second signal ends the process at once', async t => {
-  const cwd = t.testdir({})
-  const chaos = join(root, 'test/kit/stuck-output.ts')
-  writeFileSync(join(cwd, 'in.ndjson'), record('a'))
-  writeFileSync(
-    join(cwd, 'p.yaml'),
-    `name: p\ninputs: [{ type: file, paths: [in.ndjson], follow: true }]\noutputs: [{ type: ${chaos}, id: out, mark: mark }]\n`,
-  )
-  const { child, ended } = start(['run', 'p.yaml', '--log-level', 'info', '--no-progress'], { cwd })
-  await until(() => existsSync(join(cwd, 'mark')))
-  let said = ''
-  child.stderr?.on('data', (text: string) => {
-    said += text
-  })
-  child.kill('SIGTERM')
-  await until(() => said.includes('stopping'))
-  await new Promise(resolve => setTimeout(resolve, 150)) // the two must be told apart from one that was delivered twice
-  child.kill('SIGTERM')
-  t.equal((await ended).code, 143)
-})
-
-t.test('two pipelines: one that throws where nobody catches fails alone', async t => {
-  const cwd = t.testdir({ 'in.ndjson': record('a') })
-  const thrower = join(root, 'test/kit/throwing-output.ts')
-  for (const [name, output] of [
-    ['good', '{ type: file, id: out, path: out/o.ndjson }'],
-    ['bad', `{ type: ${thrower}, id: out }`],
-  ]) {
-    writeFileSync(
-      join(cwd, `${name}.yaml`),
-      `name: ${name}\ninputs: [{ type: file, paths: [in.ndjson] }]\noutputs: [${output}]\n`,
-    )
-  }
-  const { code, stderr } = await penstock(['run', 'bad.yaml', 'good.yaml', ...quiet], { cwd })
-  t.equal(code, 1)
-  t.match(stderr, /nobody caught this/)
-  t.match(stderr, /good {2}all inputs read to their end/)
-  t.equal(lines(join(cwd, 'out/o.ndjson')).length, 1)
 })
 
 t.test('http: /health, /ready and /metrics on loopback', async t => {
@@ -305,16 +265,7 @@ t.test('http: /health, /ready and /metrics on loopback', async t => {
   t.equal((await ended).code, 0)
 })
 
-t.test('stdout closed by its reader: a quiet end', async t => {
-  const cwd = t.testdir({ 'p.yaml': 'name: p\ninputs: [{ type: generate }]\noutputs: [{ type: stdout }]\n' })
-  const { child, ended } = start(['run', 'p.yaml', ...quiet], { cwd })
-  child.stdout?.once('data', () => child.stdout?.destroy())
-  const { code, stderr } = await ended
-  t.equal(code, 0, stderr)
-  t.notMatch(stderr, /Error|EPIPE/)
-})
-
-t.test('an unusable state directory is refused before anything runs, with 78', async t => {
+t.test('row 15: an unusable state directory is refused before anything runs, with 78', async t => {
   const cwd = t.testdir({ 'state-file': 'x' })
   following(cwd)
   const { code, stderr } = await penstock(['run', 'p.yaml', '--state-dir', 'state-file', ...quiet], { cwd })

@@ -50,7 +50,7 @@ t.test('files that were put back with other rights become the owner’s alone ag
   await store.close()
 })
 
-t.test('a second process is refused with the pid of the first, until that ends or is killed', async t => {
+t.test('row 19: a second process is refused with the pid of the first, until that ends or is killed', async t => {
   const folder = join(t.testdir(), 'state')
   const first = await hold(folder)
   t.equal(first.said.open, first.child.pid)
@@ -95,30 +95,34 @@ t.test('what is no folder, or lies below a file, is refused', async t => {
 })
 
 const noUser = isRoot && whyNoOtherUser(NOBODY)
-t.test('a folder or a file without the right to write is refused before anything is touched', { skip: noUser }, async t => {
-  const parent = t.testdir()
-  const folder = join(parent, 'state')
-  mkdirSync(folder)
-  chmodSync(folder, 0o555)
-  const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {}
-  const refused = await hold(folder, user)
-  await refused.end()
-  t.match(refused.said, { code: 'PEN_STATE_UNWRITABLE', message: `state: ${folder} is not writable (EACCES)` })
-  t.same(readdirSync(folder), [])
+t.test(
+  'row 15: a folder or a file without the right to write is refused before anything is touched',
+  { skip: noUser },
+  async t => {
+    const parent = t.testdir()
+    const folder = join(parent, 'state')
+    mkdirSync(folder)
+    chmodSync(folder, 0o555)
+    const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {}
+    const refused = await hold(folder, user)
+    await refused.end()
+    t.match(refused.said, { code: 'PEN_STATE_UNWRITABLE', message: `state: ${folder} is not writable (EACCES)` })
+    t.same(readdirSync(folder), [])
 
-  chmodSync(folder, 0o755)
-  if (isRoot) chownSync(folder, NOBODY, NOBODY)
-  const opened = await hold(folder, user)
-  t.type(opened.said.open, 'number')
-  await opened.end()
-  chmodSync(join(folder, 'state.db'), 0o400)
-  const again = await hold(folder, user)
-  await again.end()
-  t.match(again.said, { code: 'PEN_STATE_UNWRITABLE', message: `state: ${join(folder, 'state.db')} is not writable (EACCES)` })
-})
+    chmodSync(folder, 0o755)
+    if (isRoot) chownSync(folder, NOBODY, NOBODY)
+    const opened = await hold(folder, user)
+    t.type(opened.said.open, 'number')
+    await opened.end()
+    chmodSync(join(folder, 'state.db'), 0o400)
+    const again = await hold(folder, user)
+    await again.end()
+    t.match(again.said, { code: 'PEN_STATE_UNWRITABLE', message: `state: ${join(folder, 'state.db')} is not writable (EACCES)` })
+  },
+)
 
 const noMount = whyNoMount()
-t.test('a read-only disk is refused', { skip: noMount }, async t => {
+t.test('row 15: a read-only disk is refused', { skip: noMount }, async t => {
   const disk = mountedDisk(t, '32m')
   const folder = join(disk, 'state')
   await (await openStore(folder)).close()
@@ -134,7 +138,7 @@ t.test('a read-only disk is refused', { skip: noMount }, async t => {
 })
 
 const noChattr = whyNoChattr()
-t.test('an immutable folder or file is refused, even for root', { skip: noChattr }, async t => {
+t.test('row 15: an immutable folder or file is refused, even for root', { skip: noChattr }, async t => {
   const folder = join(t.testdir(), 'state')
   await (await openStore(folder)).close()
   for (const path of [folder, join(folder, 'state.db'), join(folder, 'letters.db')]) {

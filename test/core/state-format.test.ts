@@ -108,7 +108,7 @@ t.test('a migration that fails leaves the file as it was', async t => {
   t.equal(version(path), 3)
 })
 
-t.test('beside an engine an older file is refused and not migrated', async t => {
+t.test('row 20: beside an engine an older file is refused and not migrated', async t => {
   const path = join(t.testdir(), 'old.db')
   oldFile(path)
   t.throws(() => openDatabase(path, FORMAT, true), {
@@ -118,7 +118,7 @@ t.test('beside an engine an older file is refused and not migrated', async t => 
   t.equal(version(path), 1)
 })
 
-t.test('a newer file is refused with both versions, and not touched', async t => {
+t.test('row 20: a newer file is refused with both versions, and not touched', async t => {
   for (const name of ['state.db', 'letters.db']) {
     const folder = join(t.testdir(), 'state')
     const path = join(folder, name)
@@ -138,7 +138,7 @@ t.test('a newer file is refused with both versions, and not touched', async t =>
   }
 })
 
-t.test('a file that is no SQLite file, or not one of Penstock’s, is refused and not touched', async t => {
+t.test('row 9: a file that is no SQLite file, or not one of Penstock’s, is refused and not touched', async t => {
   const folder = join(t.testdir(), 'state')
   for (const [name, spoilIt, what] of [
     [
@@ -168,7 +168,7 @@ t.test('a file that is no SQLite file, or not one of Penstock’s, is refused an
   }
 })
 
-t.test('damaged positions are refused; set aside, the folder begins anew and the damaged file stays', async t => {
+t.test('row 10: damaged positions are refused; set aside, the folder begins anew and the damaged file stays', async t => {
   const folder = join(t.testdir(), 'state')
   await filled(folder, 50)
   const path = join(folder, 'state.db')
@@ -197,7 +197,7 @@ t.test('damaged positions are refused; set aside, the folder begins anew and the
   await (await openStore(folder)).close()
 })
 
-t.test('a damaged dead letter file is refused; set aside, the letters that can be read are taken over', async t => {
+t.test('row 8: a damaged dead letter file is refused; set aside, the letters that can be read are taken over', async t => {
   const folder = join(t.testdir(), 'state')
   await filled(folder, 300)
   const path = join(folder, 'letters.db')
@@ -221,7 +221,7 @@ t.test('a damaged dead letter file is refused; set aside, the letters that can b
   t.equal((await store.allPositions()).length, 20, 'the positions are not touched')
 })
 
-t.test('a dead letter file that cannot be read at all is set aside too', async t => {
+t.test('row 8: a dead letter file that cannot be read at all is set aside too', async t => {
   const folder = join(t.testdir(), 'state')
   await filled(folder, 50)
   spoil(join(folder, 'letters.db'), 0)
@@ -232,7 +232,7 @@ t.test('a dead letter file that cannot be read at all is set aside too', async t
   await store.close()
 })
 
-t.test('lost positions are not begun anew in silence, lost dead letters are told of', async t => {
+t.test('row 9: lost positions are not begun anew in silence, lost dead letters are told of', async t => {
   for (const lose of [rmSync, (path: string) => truncateSync(path, 0)]) {
     const folder = join(t.testdir(), 'state')
     await filled(folder, 50)

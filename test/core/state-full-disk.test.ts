@@ -32,7 +32,7 @@ function isWarm(folder: string): boolean {
 const skip = whyNoMount()
 
 t.test(
-  'with a full disk positions are saved for a good while, dead letters are refused, and nothing is lost',
+  'rows 11, 12: with a full disk positions are saved for a good while, dead letters are refused, and nothing is lost',
   { skip },
   async t => {
     const disk = mountedDisk(t, '64m')
@@ -65,37 +65,41 @@ t.test(
   },
 )
 
-t.test('when even the kept room is used up, a commit is refused whole, and works again when there is room', { skip }, async t => {
-  const disk = mountedDisk(t, '40m')
-  const folder = join(disk, 'state')
-  const store = await openStore(folder)
-  await until(() => isWarm(folder))
-  fill(t, disk, 'filler')
-  let stored = 0
-  const blob = new Uint8Array(MB)
-  const refused = await failure(
-    (async () => {
-      for (; stored < 60; stored++)
-        await store.commit({ positions: [['p', 'in', 'a', stored]], rows: [['s', `blob ${stored}`, blob]] })
-    })(),
-  )
-  t.equal(refused.code, 'ENOSPC')
-  t.match(refused.message, `state: cannot save positions in ${folder}: no space left on the disk (ENOSPC)`)
-  t.ok(stored >= 3, `${stored} MB were written before`)
-  const consistent = async () => {
-    t.equal((await store.positions('p', 'in')).get('a'), stored - 1)
-    t.equal((await store.list('s', '')).length, stored)
-  }
-  await consistent()
-  rmSync(join(disk, 'filler'))
-  await store.commit({ positions: [['p', 'in', 'a', stored]], rows: [['s', `blob ${stored}`, blob]] })
-  stored++
-  await consistent()
-  await store.close()
-})
+t.test(
+  'row 12: when even the kept room is used up, a commit is refused whole, and works again when there is room',
+  { skip },
+  async t => {
+    const disk = mountedDisk(t, '40m')
+    const folder = join(disk, 'state')
+    const store = await openStore(folder)
+    await until(() => isWarm(folder))
+    fill(t, disk, 'filler')
+    let stored = 0
+    const blob = new Uint8Array(MB)
+    const refused = await failure(
+      (async () => {
+        for (; stored < 60; stored++)
+          await store.commit({ positions: [['p', 'in', 'a', stored]], rows: [['s', `blob ${stored}`, blob]] })
+      })(),
+    )
+    t.equal(refused.code, 'ENOSPC')
+    t.match(refused.message, `state: cannot save positions in ${folder}: no space left on the disk (ENOSPC)`)
+    t.ok(stored >= 3, `${stored} MB were written before`)
+    const consistent = async () => {
+      t.equal((await store.positions('p', 'in')).get('a'), stored - 1)
+      t.equal((await store.list('s', '')).length, stored)
+    }
+    await consistent()
+    rmSync(join(disk, 'filler'))
+    await store.commit({ positions: [['p', 'in', 'a', stored]], rows: [['s', `blob ${stored}`, blob]] })
+    stored++
+    await consistent()
+    await store.close()
+  },
+)
 
 t.test(
-  'a log that a reader has kept from being emptied is emptied when the reader has gone, on a disk still full',
+  'row 12: a log that a reader has kept from being emptied is emptied when the reader has gone, on a disk still full',
   { skip },
   async t => {
     const disk = mountedDisk(t, '40m')
@@ -125,7 +129,7 @@ t.test(
   },
 )
 
-t.test('a start on a full disk says that it is full', { skip }, async t => {
+t.test('row 11: a start on a full disk says that it is full', { skip }, async t => {
   const disk = mountedDisk(t, '24m')
   const folder = join(disk, 'state')
   await (await openStore(folder)).close()
@@ -152,7 +156,7 @@ t.test('on a disk with little room none is taken, which is told, and the store w
   await store.close()
 })
 
-t.test('dead letters stop before the disk’s last byte, and a purge makes room for others', { skip }, async t => {
+t.test('row 14: dead letters stop before the disk’s last byte, and a purge makes room for others', { skip }, async t => {
   const disk = mountedDisk(t, '48m')
   const folder = join(disk, 'state')
   const store = await openStore(folder)
@@ -183,16 +187,20 @@ t.test('dead letters stop before the disk’s last byte, and a purge makes room 
 })
 
 const noLimit = whyNot('prlimit', '--fsize=1000000', 'true')
-t.test('a limit on the size of files is an error with a sentence, not the end of the process', { skip: noLimit }, async t => {
-  const folder = join(t.testdir(), 'state')
-  const command = ['--fsize=2000000', 'env', 'NODE_OPTIONS=', process.execPath, script('committer.ts'), folder]
-  const said = execFileSync('prlimit', command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).split('\n')
-  const last = said.findLast(line => line.startsWith('commit '))
-  t.match(
-    said.find(line => line.startsWith('PEN_')),
-    /^PEN_STATE_IO state: cannot (save positions|write dead letters) in .*: a write was refused \(SQLITE_IOERR_WRITE\)/,
-  )
-  const store = await openStore(folder)
-  t.ok(((await store.positions('p', 'in')).get('a') as { n: number }).n >= Number(last?.slice(7)))
-  await store.close()
-})
+t.test(
+  'row 18: a limit on the size of files is an error with a sentence, not the end of the process',
+  { skip: noLimit },
+  async t => {
+    const folder = join(t.testdir(), 'state')
+    const command = ['--fsize=2000000', 'env', 'NODE_OPTIONS=', process.execPath, script('committer.ts'), folder]
+    const said = execFileSync('prlimit', command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).split('\n')
+    const last = said.findLast(line => line.startsWith('commit '))
+    t.match(
+      said.find(line => line.startsWith('PEN_')),
+      /^PEN_STATE_IO state: cannot (save positions|write dead letters) in .*: a write was refused \(SQLITE_IOERR_WRITE\)/,
+    )
+    const store = await openStore(folder)
+    t.ok(((await store.positions('p', 'in')).get('a') as { n: number }).n >= Number(last?.slice(7)))
+    await store.close()
+  },
+)

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openStore } from '../../core/state/store.ts'
 import { hold, run } from '../fixtures/state/parts.ts'
-import { randomOf } from '../kit/rounds.ts'
+import { randomOf, rounds } from '../kit/rounds.ts'
 
 const CHAINS = 4
-const KILLS = 5
+const KILLS = rounds(40)
 
 /** Runs the committer, kills it a moment after its first acknowledgement, and gives what it had said until then. */
 async function killed(
@@ -32,7 +32,7 @@ t.jobs = CHAINS
 await (await hold(join(t.testdir(), 'state'))).end()
 
 for (let chain = 0; chain < CHAINS; chain++) {
-  t.test(`chain ${chain}: ${KILLS} kills one after the other`, async t => {
+  t.test(`row 3: the store is killed in the middle of its commits, ${KILLS} times one after the other (${chain})`, async t => {
     const folder = join(t.testdir(), 'state')
     const next = randomOf(chain)
     let stored = 0

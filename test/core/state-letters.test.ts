@@ -120,7 +120,7 @@ t.test('a list ends before it fills the memory, and pages lead to its end', asyn
   t.same(pages, [[1, 2], [3], [4], [5]])
 })
 
-t.test('at the limit a letter is refused with the ways out, others of the same moment are not', async t => {
+t.test('row 14: at the limit a letter is refused with the ways out, others of the same moment are not', async t => {
   const folder = t.testdir()
   const store = await openStore(folder, { maxLetterBytes: 10_000 })
   t.teardown(() => store.close())
@@ -165,7 +165,7 @@ t.test('calls that come while one waits become one transaction', async t => {
   t.equal((await ids(store)).length, 31)
 })
 
-t.test('a letter whose bytes have changed on the disk is shown as damaged and not replayed', async t => {
+t.test('row 8: a letter whose bytes have changed on the disk is shown as damaged and not replayed', async t => {
   const folder = t.testdir()
   const store = await openStore(folder)
   t.teardown(() => store.close())

@@ -1,6 +1,7 @@
-// Runs the real program, as a user would.
+// Runs the real program, as a user would, with a secret in its environment that it must not show.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { CANARY_VARIABLE, canary, leaks } from './canary.ts'
 import { root } from './cases.ts'
 
 export interface Ran {
@@ -16,7 +17,7 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv
 }
 
-/** Starts `penstock ARGS`; `ended` resolves when it is over. */
+/** Starts `penstock ARGS`; `ended` resolves when it is over, and rejects when it said a secret or left one in a file of its folder. */
 export function start(
   args: readonly string[],
   { cwd, input, env }: RunOptions,
@@ -24,7 +25,14 @@ export function start(
   const child = spawn(process.execPath, [join(root, 'core/cli/main.ts'), ...args], {
     cwd,
     // A test runner's own preloads are not for the program, and it is not told that npm started the tests.
-    env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: undefined, npm_lifecycle_event: undefined, ...env },
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '',
+      NODE_V8_COVERAGE: undefined,
+      npm_lifecycle_event: undefined,
+      [CANARY_VARIABLE]: canary('env'),
+      ...env,
+    },
     stdio: 'pipe',
   })
   let stdout = ''
@@ -39,7 +47,11 @@ export function start(
   child.stdin.end(input ?? '')
   const ended = new Promise<Ran>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+    child.on('close', async (code, signal) => {
+      const wrong = await leaks(cwd, { stdout, stderr })
+      if (wrong.length === 0) resolve({ code, signal, stdout, stderr })
+      else reject(new Error(`penstock ${args.join(' ')}: ${wrong.join('; ')}`))
+    })
   })
   return { child, ended }
 }

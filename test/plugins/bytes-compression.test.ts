@@ -146,6 +146,38 @@ for (const kind of ['gzip', 'zstd'] as const) {
     }
   })
 
+  t.test(`${kind}: where a part lacks its last bytes, the next one begins too early, and comes out`, async t => {
+    const [before, hit, after] = [text(60, 6), text(60, 7), text(60, 8)] as const
+    const [head, middle, tail] = [before, hit, after].map(compress[kind]) as [Buffer, Buffer, Buffer]
+    const ends = kind === 'gzip' ? 8 : 4
+    for (let missing = 1; missing <= ends; missing++) {
+      const broken = middle.subarray(0, middle.length - missing)
+      const { text: decoded, damages } = await decode(Buffer.concat([head, broken, tail]), kind)
+      t.ok(decoded.equals(Buffer.concat([before, hit, after])), `${missing} bytes`)
+      const left = ends - missing
+      const offset = head.length + broken.length - left
+      t.match(damages, [{ offset, length: left, gap: false, reason: /does not match its checksum/ }], `${missing} bytes`)
+    }
+  })
+
+  t.test(`${kind}: what is made of beginnings inside each other takes a time that grows as it does`, async t => {
+    // Each decodes up to the end, and fails there.
+    const [nested, most] = kind === 'gzip' ? ['1f8b0800000000000003000a00f5ff', 1000] : ['28b52ffd0058300000', 100]
+    const bytes = Buffer.alloc(kind === 'gzip' ? 200_000 : 6000, Buffer.from(nested as string, 'hex'))
+    const whole = memorySource(bytes)
+    let read = 0
+    const counting: ByteSource = {
+      async read(into, at) {
+        const got = await whole.read(into, at)
+        read += got
+        return got
+      },
+    }
+    const { damages } = await decode(bytes, kind, counting)
+    t.equal(damages.at(-1)?.truncated, true)
+    t.ok(read < bytes.length * (most as number), `each byte was read ${Math.round(read / bytes.length)} times`)
+  })
+
   t.test(`${kind}: a bomb is given in small pieces, and may be left in the middle`, async t => {
     const bomb = compress[kind](Buffer.alloc(64 << 20))
     t.ok(bomb.length < 70_000)
@@ -179,6 +211,34 @@ t.test('gzip: header fields are stepped over, and their checksum is looked at', 
   t.match(wrong.damages, [{ reason: 'no gzip member begins at byte 0' }])
 })
 
+t.test('gzip: where a header lacks bytes, the members behind it come out', async t => {
+  const data = text(50, 18)
+  const empty = gzipSync('')
+  for (let from = 3; from < 10; from++) {
+    for (let to = from + 1; to <= 10; to++) {
+      const broken = Buffer.concat([empty.subarray(0, from), empty.subarray(to)])
+      const { text: decoded, damages } = await decode(Buffer.concat([broken, gzipSync(data), gzipSync(data)]), 'gzip')
+      if (!decoded.subarray(-2 * data.length).equals(Buffer.concat([data, data])))
+        t.fail(`without bytes ${from} to ${to}`, { damages })
+      if (damages.length === 0) t.fail(`without bytes ${from} to ${to}: nothing is told`)
+    }
+  }
+})
+
+t.test('gzip: which of many false beginnings is tried does not hang on how the source gives its bytes', async t => {
+  const nested = '1f8b0800000000000003000a00f5ff'
+  const broken = '1f8b0800000000000003ff'
+  // All run on into what is broken, but for the last one, which is cut off.
+  const bytes = Buffer.from(`${broken}${nested.repeat(200)}${broken}${nested}61626364`, 'hex')
+  const whole = memorySource(bytes)
+  const { damages } = await decode(bytes, 'gzip', { read: (into, at) => whole.read(into.subarray(0, 1), at) })
+  t.match(damages, [
+    { offset: 10, length: 3012 },
+    { offset: bytes.length, length: 0, truncated: true },
+  ])
+  t.same((await decode(bytes, 'gzip')).damages, damages)
+})
+
 t.test('gzip: zeros behind the last member are padding, other bytes behind them are told', async t => {
   const data = text(50, 13)
   const padded = Buffer.concat([gzipSync(data), Buffer.alloc(300_000)])
@@ -204,6 +264,35 @@ t.test('zstd: skippable frames are stepped over, a cut one is told', async t => 
   t.same(await decode(packed, 'zstd'), { text: Buffer.concat([data, data]), damages: [] })
   const { damages } = await decode(Buffer.concat([zstdCompressSync(data), skippable.subarray(0, 5000)]), 'zstd')
   t.match(damages, [{ truncated: true, reason: /is cut off/ }])
+})
+
+t.test('zstd: a frame that ends before all of its content came is told', async t => {
+  const data = text(50, 19)
+  // 16 bytes, says the header; then comes an empty last block.
+  const short = Buffer.from('28b52ffd2010010000', 'hex')
+  const { text: decoded, damages } = await decode(Buffer.concat([short, compress.zstd(data)]), 'zstd')
+  t.ok(decoded.equals(data))
+  t.match(damages, [{ offset: short.length, length: 0, gap: true, reason: /begins at byte 0 ends with 0 of 16 bytes$/ }])
+})
+
+t.test('zstd: what a part without a checksum took of the next frame is found behind it', async t => {
+  const pick = random(20)
+  const noise = Buffer.from(Array.from({ length: 300 }, () => pick(256)))
+  const data = text(50, 21)
+  const raw = zstdCompressSync(noise)
+  // Three bytes are missing, and those of the next frame's magic are taken for them.
+  const lacking = Buffer.concat([raw.subarray(0, 100), raw.subarray(103)])
+  const skippable = Buffer.from('502a4d1804000000', 'hex')
+  for (const part of [lacking, skippable]) {
+    const { text: decoded, damages } = await decode(Buffer.concat([part, compress.zstd(data), compress.zstd(data)]), 'zstd')
+    t.ok(decoded.subarray(-2 * data.length).equals(Buffer.concat([data, data])))
+    t.match(damages, [{ offset: part.length, length: 0, gap: true, reason: /^no zstd frame begins at byte/ }])
+  }
+  // A packed file inside of a block is content, also where garbage follows.
+  const inside = zstdCompressSync(Buffer.concat([noise, compress.zstd(data), noise]))
+  const result = await decode(Buffer.concat([inside, Buffer.from('garbage')]), 'zstd')
+  t.ok(result.text.equals(Buffer.concat([noise, compress.zstd(data), noise])))
+  t.match(result.damages, [{ offset: inside.length, length: 7 }])
 })
 
 t.test('zstd: a frame that a damaged block swallowed comes out', async t => {

@@ -303,6 +303,23 @@ t.test('nothing that others wrote is cut at a start', async t => {
   await files.close()
 })
 
+t.test('a file that cannot be looked at is not written before it can be', async t => {
+  const dir = t.testdir()
+  const path = join(dir, 'a')
+  const { files, fail, context } = faulty(dir)
+  await files.write([groupOf(path, ['1'])])
+  context.pass(1000)
+  fail(call => (call === 'lstat' ? { code: 'EIO' } : undefined))
+  for (let tries = 0; tries < 3; tries++) {
+    await t.rejects(files.write([groupOf(path, ['2'])]), { name: 'RetryableError', code: 'EIO' }, `try ${tries}`)
+    context.pass(10)
+  }
+  fail()
+  await files.write([groupOf(path, ['2'])])
+  t.equal(await fs.readFile(path, 'utf8'), '1\n2\n')
+  await files.close()
+})
+
 t.test('random faults and crashes: every confirmed line is there once, in order, and every line is whole', async t => {
   const kinds = ['write', 'datasync', 'truncate', 'open', 'create', 'rename', 'sync', 'lstat']
   const fault = fc.record({ call: fc.constantFrom(...kinds), skip: fc.nat(3), bytes: fc.option(fc.integer({ min: 1, max: 20 })) })

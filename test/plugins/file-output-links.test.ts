@@ -7,7 +7,7 @@ import { FileSet } from '../../plugins/outputs/file/file-set.ts'
 import file from '../../plugins/outputs/file/index.ts'
 import { create, deliver, fakeContext, itemsOf, tree } from './file-output-support.ts'
 
-t.test('links below the folder are followed inside of it only', async t => {
+t.test('row 66: links below the folder are followed inside of it only', async t => {
   const dir = t.testdir({
     outside: { victim: 'secret\n', sub: {} },
     out: {
@@ -72,7 +72,7 @@ t.test("the folder itself may be the operator's link", async t => {
   t.strictSame(Object.keys(await tree(join(dir, 'disk2'))), ['a/f'])
 })
 
-t.test('a folder that becomes a link between two steps of the opening gets nothing', async t => {
+t.test('row 66: a folder that becomes a link between two steps of the opening gets nothing', async t => {
   const steps = ['mkdir', 'realpath', 'open', 'create', 'lstat']
   let swaps = 0
   for (const at of steps) {
@@ -124,7 +124,7 @@ t.test('a folder that becomes a link between two steps of the opening gets nothi
   t.ok(swaps > 10, `${swaps} swaps`)
 })
 
-t.test('a folder that is a link only while the file is opened gets nothing either', async t => {
+t.test('row 66: a folder that is a link only while the file is opened gets nothing either', async t => {
   for (const name of ['f', 'new']) {
     const dir = t.testdir({ outside: { f: 'victim\n' }, out: { k: { f: 'mine\n' } } })
     const out = join(dir, 'out')

@@ -130,6 +130,29 @@ t.test('a line of 100 MB costs no memory, and what follows arrives', async t => 
   t.ok(highest < 128 * 1024 * 1024, `${highest} bytes at the highest`)
 })
 
+t.test(
+  'json: records go on at the indentation of the last one, unless that is so far in that its blanks would have to be kept',
+  async t => {
+    for (const [blanks, expected] of [
+      [64, ['{"a":1}', '{"b":2}', '{"c":3}']],
+      [65, ['{"a":1}', '{"c":3}']],
+      [1024 * 1024, ['{"a":1}', '{"c":3}']],
+    ] as const) {
+      const far = ' '.repeat(blanks)
+      const text = `${far}{"a":1}\n}broken\n${far}{"b":2}\n{"c":3}\n`
+      for (const size of [1000, text.length]) {
+        const { records, faults } = cut(jsonFramer({}, undefined, []), bytesOf(text), [size])
+        t.strictSame(
+          records.map(([, record]) => record),
+          expected,
+          `${blanks} blanks`,
+        )
+        t.equal(faults.length, 1)
+      }
+    }
+  },
+)
+
 t.test('a broken piece is kept whole up to the length of a record', async t => {
   const text = `{"a":1}\n{"b":"${'x'.repeat(100_000)}\n{"c":3}\n`
   const { records, pieces, faults } = cut(jsonFramer({}, undefined, []), bytesOf(text), [4096])

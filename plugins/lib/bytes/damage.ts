@@ -60,27 +60,48 @@ export class Leftover {
   }
 }
 
+/** What came of a place where a part may begin: whether one does, and what the trial cost (see Engine). */
+export interface Trial {
+  readonly begins: boolean
+  readonly work: number
+}
+
+/**
+ * A source may be made of what only looks like beginnings, each of which decodes for long: where so much work was spent on them, and
+ * more than this for each byte that was stepped over, no more are tried for a while. A swallowed part costs one trial.
+ */
+const WORK_BYTES = 64 * 1024 * 1024
+const WORK_PER_BYTE = 64
+
 /**
  * Steps over bytes into `leftover` until a part begins there (true), or the source or `until` is reached. `magic` is what a part
- * begins with; `begins` gets the place in the source, to try whether one really does.
+ * begins with; `attempt` gets the place in the source, to try whether one really does.
  */
 export async function seek(
   window: ByteWindow,
   leftover: Leftover,
   magic: Buffer,
-  begins: (at: number) => Promise<boolean>,
+  attempt: (at: number) => Promise<Trial>,
   until = Number.POSITIVE_INFINITY,
 ): Promise<boolean> {
+  let allowance = WORK_BYTES
   while (window.position < until) {
-    const bytes = await window.peek(SEEK_BYTES)
+    const left = until - window.position
+    const most = Math.min(SEEK_BYTES, left + magic.length - 1)
+    const bytes = await window.peek(most)
     if (bytes.length === 0) return false
     const found = bytes.indexOf(magic)
-    if (found === 0 && (await begins(window.position))) return true
+    if (found === 0 && allowance > 0) {
+      const { begins, work } = await attempt(window.position)
+      if (begins) return true
+      allowance -= work
+    }
     // A magic that the end of this piece cuts in two is found with the next one.
-    const none = bytes.length < SEEK_BYTES ? bytes.length : bytes.length - magic.length + 1
-    const step = Math.min(found > 0 ? found : found === 0 ? 1 : none, until - window.position)
+    const none = bytes.length < most ? bytes.length : bytes.length - magic.length + 1
+    const step = Math.min(found > 0 ? found : found === 0 ? 1 : none, left)
     leftover.add(bytes.subarray(0, step))
     window.take(step)
+    allowance += step * WORK_PER_BYTE
   }
   return false
 }

@@ -5,6 +5,9 @@ import { CHUNK_BYTES } from '../../../core/plugin/buffers.ts'
 /** Pieces as large as chunks: half as much costs a third more CPU. */
 const OUTPUT_BYTES = CHUNK_BYTES
 
+/** A step costs as much time as decoding so many bytes. */
+export const STEP_WORK_BYTES = 16 * 1024
+
 /** The decompressor cannot go on: the bytes are damaged, or need more memory than it may take. */
 export class BadData extends Error {}
 
@@ -19,6 +22,8 @@ export interface Engine {
   readonly taken: number
   /** Decoded bytes given so far. */
   readonly given: number
+  /** The time that all steps took, as the bytes that could have been decoded in it. */
+  readonly work: number
   close(): void
 }
 
@@ -30,6 +35,7 @@ export function createEngine(kind: 'deflate' | 'zstd'): Engine {
   let failure: Error | undefined
   let ended = false
   let given = 0
+  let steps = 0
   stream.on('readable', () => wake())
   stream.on('end', () => {
     ended = true
@@ -47,8 +53,12 @@ export function createEngine(kind: 'deflate' | 'zstd'): Engine {
     get given() {
       return given
     },
+    get work() {
+      return stream.bytesWritten + given + steps * STEP_WORK_BYTES
+    },
     async *step(input) {
       if (ended) return
+      steps++
       let written = false
       stream.write(input, () => {
         written = true

@@ -1,12 +1,14 @@
 // Decodes gzip (RFC 1952) member by member: what zlib's own multi-member mode would swallow or lose is kept and told here.
 import { crc32 } from 'node:zlib'
-import { type Damage, Leftover, type Piece, seek } from './damage.ts'
-import { BadData, createEngine, type Engine } from './engine.ts'
+import { type Damage, Leftover, type Piece, seek, type Trial } from './damage.ts'
+import { BadData, createEngine, type Engine, STEP_WORK_BYTES } from './engine.ts'
 import { type ByteSource, ByteWindow } from './source.ts'
 
 export const GZIP_MAGIC = Buffer.of(0x1f, 0x8b, 0x08)
 /** Compressed bytes for one step: the fastest size of those measured, and little to go over again after an error. */
 const STEP_BYTES = 16 * 1024
+/** A step costs the time of some kilobytes: so many of these, and then of single bytes, are few. */
+const SMALL_STEP_BYTES = 128
 /** A header is a name and a comment; what is longer is no header. */
 const HEADER_BYTES = 128 * 1024
 /** So much must decode for a member that is found behind a damage: random bytes with a magic do not get so far. */
@@ -50,13 +52,14 @@ async function* member(source: ByteSource, window: ByteWindow, start: number): A
     const end = yield* body(window, engine)
     if (end === 'whole') return undefined
     const at = window.position
-    const swallowed = await memberWithin(source, data, at)
-    if (swallowed !== undefined) {
-      window.moveTo(swallowed)
-      return new Leftover(swallowed).damage(`${name} is damaged before byte ${swallowed}, where the next one begins`)
+    // Where bytes are missing, the next member's first ones stand where the trailer should be.
+    const next = await memberWithin(source, start + 1, at + (end === 'mismatch' ? TRAILER_BYTES : 0))
+    if (next !== undefined && next < at) {
+      window.moveTo(next)
+      return new Leftover(next).damage(`${name} is damaged before byte ${next}, where the next one begins`)
     }
     const leftover = new Leftover(at)
-    const trailer = (await window.peek(TRAILER_BYTES)).subarray(0, TRAILER_BYTES)
+    const trailer = (await window.peek(TRAILER_BYTES)).subarray(0, next === undefined ? TRAILER_BYTES : next - at)
     leftover.add(trailer)
     window.take(trailer.length)
     if (end === 'mismatch')
@@ -65,7 +68,7 @@ async function* member(source: ByteSource, window: ByteWindow, start: number): A
   } catch (error) {
     if (!(error instanceof BadData)) throw error
     const good = yield* again(source, data, window.position, engine.given)
-    return await lost(source, window, data, good, `${name} is damaged at byte ${good} (${error.message})`)
+    return await lost(source, window, start, good, `${name} is damaged at byte ${good} (${error.message})`)
   } finally {
     engine.close()
   }
@@ -75,7 +78,8 @@ async function* member(source: ByteSource, window: ByteWindow, start: number): A
 async function* body(window: ByteWindow, engine: Engine): AsyncGenerator<Buffer, 'whole' | 'mismatch' | 'cut'> {
   let crc = 0
   for (;;) {
-    const bytes = (await window.peek(1)).subarray(0, STEP_BYTES)
+    // As many bytes however the source gives them: what a trial costs, and so what is tried, must not depend on that.
+    const bytes = (await window.peek(STEP_BYTES)).subarray(0, STEP_BYTES)
     if (bytes.length === 0) return 'cut'
     const before = engine.taken
     for await (const piece of engine.step(bytes)) {
@@ -94,34 +98,41 @@ async function* body(window: ByteWindow, engine: Engine): AsyncGenerator<Buffer,
 }
 
 /**
- * What a failing step decoded before it failed is lost with it: goes there again, and on byte by byte. `known` decoded bytes were
- * given before. Returns where it fails.
+ * What a failing step decoded before it failed is lost with it: goes there again in small steps, and once more byte by byte. `known`
+ * decoded bytes were given before. Returns where it fails.
  */
 async function* again(source: ByteSource, data: number, until: number, known: number): AsyncGenerator<Buffer, number> {
-  const window = new ByteWindow(source, data)
-  const engine = createEngine('deflate')
-  try {
-    for (;;) {
-      const left = until - window.position
-      const bytes = (await window.peek(1)).subarray(0, left > 0 ? Math.min(STEP_BYTES, left) : 1)
-      if (bytes.length === 0) return window.position
-      for await (const piece of engine.step(bytes)) {
-        const fresh = Math.min(piece.length, engine.given - known)
-        if (fresh > 0) yield piece.subarray(piece.length - fresh)
+  let reached = until
+  let given = known
+  for (const size of [SMALL_STEP_BYTES, 1]) {
+    const window = new ByteWindow(source, data)
+    const engine = createEngine('deflate')
+    try {
+      for (;;) {
+        const left = reached - window.position
+        const bytes = (await window.peek(1)).subarray(0, left > 0 ? Math.min(STEP_BYTES, left) : size)
+        if (bytes.length === 0) break
+        for await (const piece of engine.step(bytes)) {
+          const fresh = Math.min(piece.length, engine.given - given)
+          if (fresh <= 0) continue
+          given += fresh
+          yield piece.subarray(piece.length - fresh)
+        }
+        window.take(bytes.length)
       }
-      window.take(bytes.length)
+    } catch (error) {
+      if (!(error instanceof BadData)) throw error
+    } finally {
+      engine.close()
     }
-  } catch (error) {
-    if (!(error instanceof BadData)) throw error
-    return window.position
-  } finally {
-    engine.close()
+    reached = window.position
   }
+  return reached
 }
 
-/** Goes on to the next member that can be decoded. `good` is where decoding failed. */
-async function lost(source: ByteSource, window: ByteWindow, data: number, good: number, reason: string): Promise<Damage> {
-  const swallowed = await memberWithin(source, data, good)
+/** Goes on to the next member that can be decoded: one begins at `start`, whose decoding failed at `good`. */
+async function lost(source: ByteSource, window: ByteWindow, start: number, good: number, reason: string): Promise<Damage> {
+  const swallowed = await memberWithin(source, start + 1, good)
   window.moveTo(swallowed ?? good)
   const leftover = new Leftover(window.position)
   if (swallowed === undefined) await seek(window, leftover, GZIP_MAGIC, at => decodes(source, at, TRIAL_BYTES))
@@ -129,8 +140,8 @@ async function lost(source: ByteSource, window: ByteWindow, data: number, good: 
 }
 
 /**
- * Where a whole member with a matching checksum begins from `from` to `until`: a damage that hides the end of a member makes the
- * decompressor run on into the next one.
+ * Where a whole member with a matching checksum begins from `from` to `until`: a damage that hides the end of a member, or of its
+ * header, makes the decompressor run on into the next one.
  */
 async function memberWithin(source: ByteSource, from: number, until: number): Promise<number | undefined> {
   const window = new ByteWindow(source, from)
@@ -138,23 +149,24 @@ async function memberWithin(source: ByteSource, from: number, until: number): Pr
   return (await seek(window, new Leftover(from), GZIP_MAGIC, whole, until)) ? window.position : undefined
 }
 
-/** True where a member begins that decodes: `enough` of it, or all of it with a matching checksum, or all that a cut one has. */
-async function decodes(source: ByteSource, at: number, enough: number): Promise<boolean> {
+/** Whether a member begins that decodes: `enough` of it, or all of it with a matching checksum, or all that a cut one has. */
+async function decodes(source: ByteSource, at: number, enough: number): Promise<Trial> {
   const window = new ByteWindow(source, at)
   const header = await headerLength(window)
-  if (typeof header !== 'number') return false
+  if (typeof header !== 'number') return { begins: false, work: STEP_WORK_BYTES }
   window.take(header)
   const engine = createEngine('deflate')
+  const result = (begins: boolean): Trial => ({ begins, work: engine.work + STEP_WORK_BYTES })
   try {
     const pieces = body(window, engine)
     for (;;) {
       const { value, done } = await pieces.next()
-      if (done) return value === 'whole' || (value === 'cut' && engine.given > 0 && Number.isFinite(enough))
-      if (engine.given >= enough) return true
+      if (done) return result(value === 'whole' || (value === 'cut' && engine.given > 0 && Number.isFinite(enough)))
+      if (engine.given >= enough) return result(true)
     }
   } catch (error) {
     if (!(error instanceof BadData)) throw error
-    return false
+    return result(false)
   } finally {
     engine.close()
   }

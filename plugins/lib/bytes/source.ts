@@ -19,14 +19,18 @@ export function memorySource(bytes: Uint8Array): ByteSource {
 
 /** The largest piece that can be looked at as a whole: a zstd block with its header, and room to read ahead. */
 const WINDOW_BYTES = 256 * 1024
+/** Less is read first: most windows are there for a look at one place. */
+const FIRST_BYTES = 4 * 1024
 
 /** Walks through a source. What `peek` returns is valid until the next call. */
 export class ByteWindow {
   readonly #source: ByteSource
-  readonly #buffer = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+  #buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
   #from = 0
   #to = 0
   #at: number
+  /** Bytes that the source gave. */
+  #got = 0
 
   constructor(source: ByteSource, at = 0) {
     this.#source = source
@@ -40,16 +44,14 @@ export class ByteWindow {
 
   /** The next bytes: at least `bytes` of them (256 KiB at most), fewer only where the source ends. */
   async peek(bytes: number): Promise<Buffer> {
-    if (this.#to - this.#from < bytes && this.#from + bytes > this.#buffer.length) {
-      this.#buffer.copyWithin(0, this.#from, this.#to)
-      this.#to -= this.#from
-      this.#from = 0
-    }
     while (this.#to - this.#from < bytes) {
+      const small = this.#buffer.length < WINDOW_BYTES && (this.#got >= FIRST_BYTES || bytes > FIRST_BYTES)
+      if (small || this.#from + bytes > this.#buffer.length) this.#makeRoom()
       const room = this.#buffer.subarray(this.#to, Math.min(this.#buffer.length, this.#to + WINDOW_BYTES / 2))
       const got = await this.#source.read(room, this.#at + this.#to - this.#from)
       if (got === 0) break
       this.#to += got
+      this.#got += got
     }
     return this.#buffer.subarray(this.#from, this.#to)
   }
@@ -73,5 +75,14 @@ export class ByteWindow {
       this.#to = 0
       this.#at = at
     }
+  }
+
+  /** The bytes at hand move to the beginning of the buffer, which has its full size from now on. */
+  #makeRoom(): void {
+    const rest = this.#buffer.subarray(this.#from, this.#to)
+    if (this.#buffer.length < WINDOW_BYTES) this.#buffer = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+    this.#buffer.set(rest)
+    this.#to = rest.length
+    this.#from = 0
   }
 }

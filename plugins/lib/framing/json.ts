@@ -14,6 +14,8 @@ type Mode = 'between' | 'value' | 'broken'
 
 const RECORD_SEPARATOR = 0x1e
 const TOO_LONG_HINT = '; where its own records lie in an array inside, name that with the option path'
+/** Further in, a line's blanks are no indentation: so many are kept, where a piece that is broken ends with them. */
+const MOST_COLUMN = 64
 const SCALAR = /^(?:-?\d[\d.eE+-]*|true|false|null)$/
 
 /**
@@ -70,7 +72,7 @@ class JsonFramer implements Framer {
     if (isObject(state) && state['in'] === 'array') {
       this.#place.resume()
       this.#indent = -1
-      if (typeof state['column'] === 'number') this.#column = state['column']
+      if (typeof state['column'] === 'number') this.#column = Math.min(state['column'], MOST_COLUMN)
       this.#mark(0, true)
     }
   }
@@ -176,7 +178,8 @@ class JsonFramer implements Framer {
     this.#role = role
     this.#start = this.#at
     if (role === 'record') this.#envelope = undefined
-    if (byte === OPEN_BRACE && role === 'record' && this.#indent >= 0) this.#column = this.#indent
+    const indented = this.#indent >= 0 && this.#indent <= MOST_COLUMN
+    if (byte === OPEN_BRACE && role === 'record' && indented) this.#column = this.#indent
     this.#indent = -1
     this.#scanner.begin(byte)
   }

@@ -132,10 +132,11 @@ export class Descriptors {
   async #isThere(file: OpenFile): Promise<boolean> {
     const { clock, log } = this.#context
     if (clock.monotonic() - file.checked < CHECK_MS) return true
-    file.checked = clock.monotonic()
     const there = await this.#disk.lstat(file.path).catch((error: unknown) => {
       if (errorCode(asError(error)) !== 'ENOENT') throw error
     })
+    // Not before: what could not be looked at is looked at again by the next try.
+    file.checked = clock.monotonic()
     if (there && there.ino === file.ino && there.dev === file.dev && Number(there.size) === file.size) return true
     log.info({ path: file.path }, 'file: another program moved, removed or changed it; it is opened anew')
     await this.close(file, false)
