@@ -2,6 +2,7 @@
 import { loadPipeline } from '../config/load.ts'
 import { headline } from '../config/problem.ts'
 import type { PipelineConfig } from '../config/types.ts'
+import { visible } from '../observe/text.ts'
 import type { Verb } from '../plugin/define.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
 import { commandLine } from './args.ts'
@@ -29,7 +30,7 @@ export const verb: Verb = {
     for (const file of positionals) {
       try {
         const { config, warnings } = await loadPipeline(file)
-        process.stdout.write(`${paint('green', 'ok')}  ${file}: ${shape(config)}\n`)
+        process.stdout.write(`${paint('green', 'ok')}  ${visible(file)}: ${shape(config)}\n`)
         for (const warning of warnings) process.stdout.write(`    ${paint('yellow', 'warning')}: ${headline(warning)}\n`)
       } catch (error) {
         code = tell(asError(error))

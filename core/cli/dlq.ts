@@ -93,7 +93,7 @@ async function list(store: Store, filter: LetterFilter, limit: number, json: boo
   }
   const paint = painter(process.stdout)
   const all = counts.reduce((sum, { count }) => sum + count, 0)
-  const totals = counts.map(one => [one.pipeline, one.step, one.code, number(one.count), bytes(one.bytes)])
+  const totals = counts.map(one => [one.pipeline, one.step, visible(one.code), number(one.count), bytes(one.bytes)])
   process.stdout.write(
     `${paint('bold', `${number(all)} dead letter${all === 1 ? '' : 's'}`)}\n${columns([['pipeline', 'step', 'code', 'count', 'size'], ...totals], [3, 4], '  ')}\n\n`,
   )
@@ -104,7 +104,7 @@ async function list(store: Store, filter: LetterFilter, limit: number, json: boo
 }
 
 function headline(letter: StoredLetter, paint: ReturnType<typeof painter>): string {
-  const mark = letter.replay ? ' (marked for replay)' : ''
+  const mark = letter.damaged ? ' (damaged on the disk: not replayed)' : letter.replay ? ' (marked for replay)' : ''
   return `${paint('bold', `#${letter.id}`)}  ${letter.at}  ${letter.pipeline}/${letter.step}  ${visible(place(letter))}${mark}\n     ${paint('red', visible(letter.error))}`
 }
 
@@ -139,6 +139,7 @@ async function show(store: Store, filter: LetterFilter, json: boolean): Promise<
       ],
       ...(sha256 === undefined ? [] : [['sha256', sha256]]),
       ['replayed', tries === 0 ? 'never' : `${tries} times`],
+      ...(letter.damaged ? [['damaged', 'its checksum does not fit: the disk changed it, and it is not replayed']] : []),
       ...Object.entries(meta).map(([key, value]) => [`meta.${key}`, typeof value === 'string' ? value : JSON.stringify(value)]),
     ].map(([label = '', value = '']) => [label, visible(value)])
     const source = Buffer.from(letter.bytes).toString('utf8')

@@ -74,7 +74,7 @@ function stateOption(stateDir: string): string {
 
 function summaryLine({ title, rows }: Summary, paint: ReturnType<typeof painter>): string {
   const facts = rows.map(([label, value]) => `${visible(label)} ${typeof value === 'number' ? number(value) : visible(value)}`)
-  return `  ${paint('bold', title)}: ${facts.join(', ')}`
+  return `  ${paint('bold', visible(title))}: ${facts.join(', ')}`
 }
 
 /** Counts with bars, so that their proportions are seen at once. */
@@ -82,5 +82,5 @@ function summaryTable({ title, rows }: Summary, paint: ReturnType<typeof painter
   const most = Math.max(1, ...rows.map(([, value]) => Number(value)))
   const bar = (value: number) => paint('cyan', '█'.repeat(Math.round((value / most) * 24)) || '▏')
   const table = rows.map(([label, value]) => [visible(label), number(Number(value)), bar(Number(value))])
-  return `  ${paint('bold', title)}\n${columns(table, [1], '    ')}`
+  return `  ${paint('bold', visible(title))}\n${columns(table, [1], '    ')}`
 }

@@ -61,7 +61,7 @@ async function testPipeline(config: PipelineConfig): Promise<boolean[]> {
       results.push(differences.length === 0)
       const mark = differences.length === 0 ? paint('green', 'ok    ') : paint('red', 'FAILED')
       process.stdout.write(
-        `${mark}  ${config.name}: ${test.name}${differences.length === 0 ? '' : `  (${config.file}:${test.line})`}\n`,
+        `${mark}  ${config.name}: ${visible(test.name)}${differences.length === 0 ? '' : `  (${visible(config.file)}:${test.line})`}\n`,
       )
       for (const difference of differences) process.stdout.write(`        ${visible(difference)}\n`)
     }

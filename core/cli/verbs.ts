@@ -1,4 +1,5 @@
 // The verbs of the command line: one file each; a plugin may bring more.
+import { visible } from '../observe/text.ts'
 import type { Verb } from '../plugin/define.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
 import { EXIT, EXIT_MEANINGS, exitCodeOf } from './exit-codes.ts'
@@ -16,10 +17,18 @@ const CORE: Readonly<Record<string, () => Promise<{ verb: Verb }>>> = {
 
 /** Runs a command line and gives the exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
-  // A reader that goes away (`penstock plugins | head -1`) is no error.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
+  let unwritten: NodeJS.ErrnoException | undefined
+  // A reader that goes away (`penstock plugins | head -1`) is no error. `run` looks to it itself.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') unwritten = error
+  })
+  // A log that cannot be written (its disk is full) must not end what it tells of.
+  process.stderr.on('error', () => {})
+  // Node itself would print all that hangs on an error: a plugin's options, for instance, and the secrets in them.
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (thrown: unknown) => {
+      // A supervisor that listens too knows which pipeline it belongs to.
+      if (process.listenerCount(event) === 1) process.exit(tell(asError(thrown)))
     })
   }
   const [name, ...rest] = args
@@ -37,7 +46,9 @@ export async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(`${await helpOf(name)}\n`)
       return EXIT.ok
     }
-    return await (await find(name)).run(rest)
+    const code = await (await find(name)).run(rest)
+    if (!unwritten || name === 'run' || code !== EXIT.ok) return code
+    throw new PenstockError('PEN_STDOUT', `standard output cannot be written: ${unwritten.message}`, { cause: unwritten })
   } catch (thrown) {
     return tell(asError(thrown))
   }
@@ -49,11 +60,17 @@ export function tell(error: Error): number {
   const { format } = error as { format?: (options: { color: boolean }) => string }
   if (format) process.stderr.write(`${format.call(error, { color: paint('red', '') !== '' })}\n`)
   else {
-    process.stderr.write(`${paint('red', 'penstock:')} ${error.message}\n`)
+    process.stderr.write(`${paint('red', 'penstock:')} ${lines(error.message)}\n`)
     // An error without a code is a fault of the program: its place helps whoever reports it.
-    if (!(error instanceof PenstockError) && !(error as { code?: string }).code) process.stderr.write(`${error.stack ?? ''}\n`)
+    if (!(error instanceof PenstockError) && !(error as { code?: string }).code)
+      process.stderr.write(`${lines(error.stack ?? '')}\n`)
   }
   return exitCodeOf(error)
+}
+
+/** Text of several lines without anything else that would do what it says. */
+function lines(text: string): string {
+  return text.split('\n').map(visible).join('\n')
 }
 
 async function find(name: string): Promise<Verb> {

@@ -40,7 +40,7 @@ async function create(report: Report, draft: Draft, tables: readonly string[]): 
   if (!draft.ok) return undefined
   const asked: OwnTable[] = []
   try {
-    const instance = draft.found?.plugin.create(copyJson(draft.options), checkingSite(draft, tables, asked))
+    const instance = draft.found?.plugin.create(copyJson(draft.options), checkingSite(draft, tables, asked, report.crowded))
     for (const table of asked) await createTable(table, draft.folder)
     return instance
   } catch (error) {
@@ -73,7 +73,7 @@ export async function completeOptions(plugin: Plugin, options: JsonObject, folde
   return complete
 }
 
-function checkingSite({ kind, id, folder }: Draft, tables: readonly string[], asked: OwnTable[]): Site {
+function checkingSite({ kind, id, folder }: Draft, tables: readonly string[], asked: OwnTable[], crowded: boolean): Site {
   const nothing: TableHandle = { lookup: () => undefined }
   return {
     id,
@@ -84,7 +84,7 @@ function checkingSite({ kind, id, folder }: Draft, tables: readonly string[], as
       if (typeof source !== 'string') asked.push({ ...source, path })
       else if (!tables.includes(source)) {
         const others = tables.length > 0 ? `; there are ${tables.join(', ')}` : '; declare it under tables:'
-        throw new OptionError(path, `there is no table ${source}${didYouMean(source, tables) || others}`)
+        throw new OptionError(path, `there is no table ${source}${crowded ? '' : didYouMean(source, tables) || others}`)
       }
       return nothing
     },

@@ -34,6 +34,7 @@ export class Filler {
         return inner.startsWith('secret:') ? this.#secret(tree, inner.slice(7)) : this.#variable(inner)
       } catch (error) {
         failed = true
+        if (this.#report.crowded) return ''
         const start = placeInScalar(this.#report.text, tree, index)
         this.#report.error({ start, end: Math.min(start + whole.length, tree.end) }, asError(error).message)
         return ''

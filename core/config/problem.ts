@@ -1,5 +1,6 @@
 // Errors of a pipeline file: where, what, and the source line, with every secret masked.
 import { styleText } from 'node:util'
+import { neverShow, visible } from '../observe/text.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import type { Place, Tree } from './tree.ts'
 
@@ -31,7 +32,7 @@ export class ConfigError extends PenstockError {
       color ? styleText(style, text, { validateStream: false }) : text
     return this.problems
       .map(({ file, line, column, message, source }) => {
-        const head = `${paint('bold', `${file}:${line}:${column}:`)} ${message}`
+        const head = `${paint('bold', `${visible(file)}:${line}:${column}:`)} ${message}`
         if (!source) return head
         const { text, caret, width } = source
         // A tab before the caret must be a tab below it too.
@@ -45,17 +46,20 @@ export class ConfigError extends PenstockError {
 
 /** `file:line:column: message`. */
 export function headline({ file, line, column, message }: Problem): string {
-  return `${file}:${line}:${column}: ${message}`
+  return `${visible(file)}:${line}:${column}: ${message}`
 }
 
 const MASK = '***'
+/** Characters of a message: some quote what stands in the file. */
+const LONGEST = 1_000
 /** Beyond this many, more problems of one file help nobody. */
 const MOST = 200
 /** Source lines are cut to this many characters around the place. */
 const WINDOW = 110
 const SECRET_NAME =
   /pass(?:word|wd|phrase)|secret|token|credential|(?:api|access|private|account|shared)[_-]?key|connection[_-]?string/i
-const SECRET_KEY = new RegExp(`[\\w.-]*(?:${SECRET_NAME.source})[\\w.-]*["']?\\s*:`, 'i')
+// Bounded: a line of a million letters would be searched from each of them to its end.
+const SECRET_KEY = new RegExp(`[\\w.-]{0,100}(?:${SECRET_NAME.source})[\\w.-]{0,100}["']?\\s{0,100}:`, 'i')
 const NEXT_KEY = /^[ \t]*(?:-\s|["']?[\w.-]+["']?\s*:(?:\s|$))/
 
 interface Found {
@@ -84,6 +88,11 @@ export class Report {
     return this.#errors.length > 0
   }
 
+  /** More errors will not be shown: what takes long to say of them need not be found out. */
+  get crowded(): boolean {
+    return this.#errors.length >= MOST
+  }
+
   error(place: Place, message: string): void {
     this.#errors.push({ place, message })
   }
@@ -103,8 +112,14 @@ export class Report {
 
   /** The line of an offset, from 1. */
   line(offset: number): number {
-    const next = this.#lines.findIndex(begin => begin > offset)
-    return next < 0 ? this.#lines.length : next
+    let low = 0
+    let high = this.#lines.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if ((this.#lines[middle] as number) <= offset) low = middle
+      else high = middle - 1
+    }
+    return low + 1
   }
 
   /** Source lines show *** at this place. */
@@ -114,6 +129,7 @@ export class Report {
 
   /** A value that no message may show, in any of the forms that messages quote values in. */
   secret(value: string): void {
+    neverShow(value)
     for (const part of [value, ...value.split('\n')]) {
       if (part.trim() === '') continue
       for (const form of [part, part.trim(), JSON.stringify(part).slice(1, -1), encodeURIComponent(part)]) this.#secrets.add(form)
@@ -152,7 +168,7 @@ export class Report {
     const problems = new Map<string, Problem>()
     for (const { place, message } of [...found].sort((a, b) => a.place.start - b.place.start)) {
       if (problems.size === MOST) break
-      const shown = this.#masked(message)
+      const shown = cut(visible(this.#masked(message)))
       const line = this.line(place.start)
       const begin = this.#lines[line - 1] as number
       const source = this.#source(begin, place)
@@ -187,7 +203,9 @@ export class Report {
     if ((before + after).trim() === '') return {}
     const text = (before + after).slice(0, WINDOW)
     const width = Math.min(this.#shown(from, Math.min(end, start + WINDOW)).length, text.length - before.length)
-    return { source: { text, caret: before.length, width: Math.max(1, width) } }
+    // One mark for each character that would do something: the caret stays below its place.
+    const harmless = text.replaceAll(/[^\t]/g, char => (visible(char) === char ? char : '\ufffd'))
+    return { source: { text: harmless, caret: before.length, width: Math.max(1, width) } }
   }
 
   #hiding(offset: number): Place | undefined {
@@ -204,4 +222,8 @@ export class Report {
     }
     return shown
   }
+}
+
+function cut(message: string): string {
+  return message.length > LONGEST ? `${message.slice(0, LONGEST)}… (${message.length} characters)` : message
 }

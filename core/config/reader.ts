@@ -95,6 +95,8 @@ export class ValueReader {
         continue
       }
       this.#report.hideBelow({ ...tree, entries: new Map([[key, entry]]) })
+      // A secret under a misspelt name is one all the same.
+      if (properties[nearest(key, Object.keys(properties)) ?? '']?.secret) this.#report.hide(entry.value)
       if (!name && this.#subject.open) continue
       const names = Object.keys(properties).filter(one => !tree.entries.has(one))
       const guess = nearest(key, names)

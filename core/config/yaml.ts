@@ -84,14 +84,18 @@ class Reader {
     }
     if (isMap(node)) return this.#map(node as YAMLMap.Parsed, depth + 1, place)
     if (isSeq(node)) return { kind: 'list', items: node.items.map(item => this.read(item as ParsedNode, depth + 1)), ...place }
-    const { value, type = 'PLAIN' } = node as Scalar.Parsed
+    const { value, type = 'PLAIN', source = '' } = node as Scalar.Parsed
+    if (typeof value === 'number' && isInexact(value, source))
+      this.#report.warn(place, 'this number cannot be kept as it is written; put it in quotes to have it as text')
     return { kind: 'scalar', value: value as ScalarTree['value'], style: STYLES[type] ?? 'plain', ...place }
   }
 
   #repeated(name: string, depth: number, place: Place): Tree {
     const node = this.#anchors.get(name)
-    if (!node)
-      return this.#broken(place, `there is no anchor &${name} before this alias${didYouMean(name, this.#anchors.keys())}`)
+    if (!node) {
+      const guess = this.#report.crowded ? '' : didYouMean(name, this.#anchors.keys())
+      return this.#broken(place, `there is no anchor &${name} before this alias${guess}`)
+    }
     const inside = node.range[0] <= place.start && place.end <= node.range[1]
     return inside ? this.#broken(place, `the alias *${name} stands inside of what it repeats`) : this.read(node, depth)
   }
@@ -110,9 +114,11 @@ class Reader {
       const tree: Tree = value ? this.read(value, depth) : { kind: 'scalar', value: null, style: 'plain', start: end, end }
       if (name === '<<' && key.type === 'PLAIN') merged.push(...(tree.kind === 'list' ? tree.items : [tree]))
       else if (name === '__proto__') this.#broken({ start, end }, '__proto__ is never a key')
-      else if (first)
+      else if (first) {
+        // No schema sees this one: whether it is a secret, nobody says.
+        this.#report.hide(tree)
         this.#broken({ start, end }, `${name} is given twice; the first is in line ${this.#report.line(first.key.start)}`)
-      else entries.set(name, { key: { start, end }, value: tree })
+      } else entries.set(name, { key: { start, end }, value: tree })
     }
     // Keys of the map itself come first, then those of the maps in their order.
     for (const one of merged) {
@@ -127,6 +133,11 @@ class Reader {
     this.#report.error(place, message)
     return { kind: 'scalar', value: undefined, style: 'plain', ...place }
   }
+}
+
+/** A number that loses digits, or for which JSON has no word. */
+function isInexact(value: number, source: string): boolean {
+  return !Number.isFinite(value) || (!Number.isSafeInteger(value) && /^[-+]?(?:\d+|0x[\da-f]+|0o[0-7]+)$/i.test(source))
 }
 
 const STYLES: Readonly<Record<string, ScalarTree['style']>> = {
@@ -148,7 +159,9 @@ const SENTENCES: Readonly<Partial<Record<YAMLError['code'], string>>> = {
 /** YAML's own errors as sentences that say what to do. */
 function sentence({ code, message, pos }: YAMLError, text: string): string {
   const before = text.slice(text.lastIndexOf('\n', pos[0] - 1) + 1, pos[0] + 1)
-  if (/[[{].*\$\{[^}]*$/.test(before)) return `inside of [ ] and { } a variable must be in quotes: "\${NAME}"`
+  const open = before.lastIndexOf('${')
+  if (open > 0 && !before.includes('}', open) && /[[{]/.test(before.slice(0, open)))
+    return `inside of [ ] and { } a variable must be in quotes: "\${NAME}"`
   const bracket = /end with a ([\]}])/.exec(message)?.[1]
   if (bracket) return `the closing ${bracket} is missing, or what is inside is not indented`
   if (code === 'BAD_SCALAR_START') return `a value cannot begin with ${text[pos[0]]}; put it in quotes`

@@ -28,6 +28,7 @@ export class Committer {
   #running: Promise<void> | undefined
   #lastCommit = Number.NEGATIVE_INFINITY
   #stopped = false
+  #closed = false
   commits = 0
 
   constructor(options: CommitterOptions) {
@@ -41,7 +42,7 @@ export class Committer {
 
   /** Chunks that now belong to the settled prefix of their partition, in order. */
   add(chunks: readonly TrackedChunk[]): void {
-    if (chunks.length === 0) return
+    if (chunks.length === 0 || this.#closed) return
     this.#pending.push(...chunks)
     this.#wake()
   }
@@ -50,6 +51,12 @@ export class Committer {
   async flush(): Promise<void> {
     this.#stopped = true
     while (this.#running) await this.#running
+  }
+
+  /** Writes and tells nothing more, also of what settles from now on: the next run of the pipeline may be at work already. */
+  close(): void {
+    this.#closed = true
+    this.#pending = []
   }
 
   #wake(): void {
@@ -84,6 +91,7 @@ export class Committer {
         break
       } catch (thrown) {
         const error = asError(thrown)
+        if (this.#closed) return
         if (!PASSING.has(errorCode(error))) {
           fail(error)
           return
@@ -96,8 +104,10 @@ export class Committer {
         failed = true
         health('degraded', `state: ${error.message}`)
         await clock.sleep(RETRY_MS)
+        if (this.#closed) return
       }
     }
+    if (this.#closed) return
     if (failed) {
       log.info({}, 'positions are saved again')
       health('ok')

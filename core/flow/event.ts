@@ -62,7 +62,8 @@ export class ChunkEvent implements Event {
 }
 
 function ownId(fields: JsonObject): string | undefined {
-  const { event } = fields
+  // A filter may have put anything there (`JSON.parse('null')`): its dead letter needs an id too.
+  const event = isObject(fields) ? fields.event : undefined
   if (!isObject(event)) return undefined
   const { id } = event
   return typeof id === 'string' && id !== '' ? id : undefined

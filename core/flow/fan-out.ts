@@ -1,4 +1,5 @@
 // Takes what the transform made of a chunk: asks the gates, counts, writes dead letters, and hands every output its items.
+import { masked } from '../observe/text.ts'
 import { errorCode } from '../plugin/errors.ts'
 import type { Address, Gate } from '../plugin/interfaces.ts'
 import type { DeadLetter } from '../state/types.ts'
@@ -37,6 +38,8 @@ export interface FanOutOptions {
 }
 
 const NO_ADDRESS: Address = {}
+/** Characters of a reason that are kept: some quote the record, which is kept anyway. */
+const LONGEST = 2_000
 /** What is kept of a record that is longer than max_event_bytes. Bytes. */
 const CUT_BYTES = 64 * 1024
 
@@ -79,6 +82,7 @@ export class FanOut {
       const items = this.#items(tracked, output, admitted, recycle)
       if (items.length > 0 && !stream.stream.write(items)) full.push(stream)
     }
+    inFlight.arrived()
     if (letters.length > 0) {
       tracked.ack.hold()
       await this.#options.letters.add(letters)
@@ -101,13 +105,14 @@ export class FanOut {
         }),
       ),
     )
-    for (const { item } of refused) if (item.owner >= 0) item.slice.chunk.failed.add(item.owner)
+    for (const { item } of refused) item.slice.chunk.fail(item.owner)
   }
 
   /** Asks the gates about every event that has keys. Gives, by index, whether it goes on. */
   #judge(tracked: TrackedChunk, gated: readonly GatedEvent[]): readonly boolean[] {
     if (gated.length === 0) return []
     const { counts, gates } = this.#options
+    tracked.wholes = gated.map(({ whole }) => whole)
     const admitted: boolean[] = []
     const own = new Set<string>()
     gated.forEach(({ keys, fate, whole }, owner) => {
@@ -196,7 +201,7 @@ export class FanOut {
     for (const fault of faults) {
       const { owner, output } = fault
       if (owner >= 0 && !admitted[owner]) continue
-      if (owner >= 0) tracked.failed.add(owner)
+      tracked.fail(owner)
       if (output >= 0) outputs[output]?.stream.refusedBefore()
       letters.push(this.#letter(tracked, fault))
     }
@@ -214,8 +219,8 @@ export class FanOut {
       ...this.#base(tracked),
       step,
       stage,
-      code,
-      error,
+      code: cut(masked(code)),
+      error: cut(masked(error)),
       ...(event !== undefined && { event }),
       ...(offset !== undefined && { offset: offset + tracked.startOf(record) }),
       // A copy: the chunk's buffer is used again once it is settled.
@@ -228,4 +233,8 @@ export class FanOut {
     const { pipeline, inputs } = this.#options
     return { pipeline, input: inputs[tracked.input] ?? '', meta: tracked.job.meta, tries: tracked.letterTries }
   }
+}
+
+function cut(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}… (${text.length} characters)` : text
 }

@@ -33,6 +33,11 @@ export class InFlight {
     this.#bytes += bytes
   }
 
+  /** Work has come to the outputs: while somebody waits for room, it must not wait for a full batch. */
+  arrived(): void {
+    if (this.#waiting.length > 0) this.#reached()
+  }
+
   remove(bytes: number): void {
     this.#bytes -= bytes
     this.#wake()

@@ -38,6 +38,8 @@ export class OutputStream {
   readonly #timers = new Set<() => void>()
   /** No batch starts while the output backs off. */
   #paused = false
+  #pausedUntil = 0
+  #cancelPause: (() => void) | undefined
   #backoff = 0
   #troubled = false
   #settledAll: (() => void) | undefined
@@ -176,12 +178,12 @@ export class OutputStream {
 
   async #halve(items: readonly QueuedItem[], error: TooLargeError): Promise<void> {
     if (items.length === 1) {
-      await this.#bury([{ item: items[0] as QueuedItem, error }])
+      await this.#answered(items, new Map([[0, error]]))
       return
     }
     const middle = items.length >> 1
     await this.#send(items.slice(0, middle))
-    await this.#send(items.slice(middle))
+    if (!this.#options.signal.aborted) await this.#send(items.slice(middle))
   }
 
   /** The destination took the batch, less what it refused. */
@@ -213,7 +215,8 @@ export class OutputStream {
 
   /** Refused items wait by themselves; when most of a batch was refused, the output as a whole does. */
   #retryLater(again: readonly { readonly item: QueuedItem; readonly error: Error }[], delivered: number): void {
-    const { error } = again[0] as { error: Error }
+    // All of them wait for the one that asked for the longest wait.
+    const { error } = again.reduce((longest, one) => (asksFor(one.error) > asksFor(longest.error) ? one : longest))
     const items = again.map(({ item }) => item)
     this.counts.retried += items.length
     this.#trouble(error)
@@ -234,9 +237,14 @@ export class OutputStream {
     for (const { size } of items) this.#pendingBytes += size
   }
 
+  /** The longest of several waits counts: each with a timer of its own would end the others, and begin as many again. */
   #pause(ms: number): void {
+    const until = this.#options.clock.monotonic() + ms
+    if (this.#paused && until <= this.#pausedUntil) return
     this.#paused = true
-    this.#later(ms, () => {
+    this.#pausedUntil = until
+    this.#cancelPause?.()
+    this.#cancelPause = this.#later(ms, () => {
       this.#paused = false
       this.flush()
     })
@@ -279,7 +287,7 @@ export class OutputStream {
     const { min_ms, max_ms } = this.#options.retry
     const longest = Math.min(max_ms, min_ms * 2 ** this.#backoff++)
     const wait = longest / 2 + (Math.random() * longest) / 2
-    return error instanceof RetryableError && error.after !== undefined ? Math.max(wait, error.after) : wait
+    return Math.max(wait, asksFor(error))
   }
 
   #trouble(error: Error): void {
@@ -295,4 +303,9 @@ export class OutputStream {
     this.#options.log.info({}, 'output takes events again')
     this.#options.health('ok')
   }
+}
+
+/** The wait that the destination asked for. Milliseconds. */
+function asksFor(error: Error): number {
+  return error instanceof RetryableError ? (error.after ?? 0) : 0
 }

@@ -3,7 +3,7 @@ import { PassThrough, Readable, Writable } from 'node:stream'
 import { pipeline as connect, finished } from 'node:stream/promises'
 import type { PipelineConfig } from '../config/types.ts'
 import { buffers } from '../plugin/buffers.ts'
-import { asError, errorCode, isAbort } from '../plugin/errors.ts'
+import { asError, errorCode, isAbort, stackOnce } from '../plugin/errors.ts'
 import type { Chunk, Clock, Input, Log, Positions, Summary } from '../plugin/interfaces.ts'
 import type { Json, JsonObject } from '../plugin/json.ts'
 import { Ack, Checkpoint } from './ack.ts'
@@ -82,6 +82,7 @@ export class Pipeline {
   #error: Error | undefined
   #started = false
   #stopped = false
+  #ended = false
   #cancelGrace: (() => void) | undefined
 
   constructor(config: PipelineConfig, parts: PipelineParts) {
@@ -113,7 +114,8 @@ export class Pipeline {
 
   /** Stops reading and delivers what was read; after the grace period the rest is left for the next start. */
   stop(): void {
-    if (this.#stopped) return
+    // One that has ended would only hold up the process for the grace period.
+    if (this.#stopped || this.#ended) return
     this.#stopped = true
     this.#reading.abort()
     this.#inFlight.stop()
@@ -141,6 +143,8 @@ export class Pipeline {
       // What is settled need not be read again; a disk that does not answer must not hold up the end.
       if (this.#committer) await Promise.race([this.#committer.flush(), this.#clock.sleep(LAST_COMMIT_MS)])
     }
+    this.#committer?.close()
+    this.#ended = true
     this.#cancelGrace?.()
     const summaries = steps?.summaries() ?? []
     try {
@@ -151,7 +155,7 @@ export class Pipeline {
     const status = this.#error ? 'failed' : this.#stopped ? 'stopped' : 'ended'
     const left = this.#outputs.reduce((most, { stream }) => Math.max(most, stream.inFlight), 0)
     const error = this.#error
-    if (error) this.#log.error({ error: error.message, code: errorCode(error) }, 'pipeline failed')
+    if (error) this.#log.error({ error: error.message, code: errorCode(error), ...stackOnce(error) }, 'pipeline failed')
     return { status, ...(error && { error }), figures: this.figures(), summaries, left }
   }
 
@@ -211,6 +215,10 @@ export class Pipeline {
       },
     })
     const signal = this.#delivering.signal
+    const givenUp = new Promise<void>(resolve => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve(), { once: true })
+    })
     const flowing = connect(this.#queue, transformStage(steps.transformer), sink, { signal })
     // Awaited below; until then a failure must reach the inputs.
     flowing.catch(error => {
@@ -233,7 +241,6 @@ export class Pipeline {
     })()
 
     const pumps = steps.inputs.map(({ input }, index) => this.#pump(index, input, steps.positions[index] as Map<string, Json>))
-    const givenUp = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
     // A source that is stuck is not waited for beyond the grace period.
     await Promise.race([Promise.all(pumps), givenUp])
     looking.abort()
@@ -242,7 +249,8 @@ export class Pipeline {
     await flowing
     for (const { stream } of this.#outputs) stream.stream.end()
     await Promise.all(this.#outputs.map(({ stream }) => finished(stream.stream)))
-    await committer.flush()
+    // Whoever was told to stop waits for a disk no longer than for an output.
+    await Promise.race([committer.flush(), givenUp])
   }
 
   async #pump(index: number, input: Input, stored: Map<string, Json>): Promise<void> {
@@ -287,9 +295,11 @@ export class Pipeline {
   }
 
   #settled(tracked: TrackedChunk): void {
-    this.#inFlight.remove(tracked.held)
     buffers.recycle(tracked.chunk.bytes)
-    this.#committer?.add(this.#checkpoint.settle(tracked))
+    const prefix = this.#checkpoint.settle(tracked)
+    // What waits for an earlier chunk of its partition would be repeated after a crash: it counts against the cap until then.
+    for (const { held } of prefix) this.#inFlight.remove(held)
+    this.#committer?.add(prefix)
   }
 
   #outputFailed(error: Error): void {

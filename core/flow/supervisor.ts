@@ -1,7 +1,7 @@
 // Runs several pipelines in one process: one that fails is started again, or fails alone.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { PipelineConfig } from '../config/types.ts'
-import { asError, errorCode } from '../plugin/errors.ts'
+import { asError, errorCode, stackOnce } from '../plugin/errors.ts'
 import { type Figures, Pipeline, type PipelineEnd, type PipelineParts } from './pipeline.ts'
 
 /** A pipeline that fails so often within the window stays down. */
@@ -31,9 +31,9 @@ export class Supervisor {
   async run(configs: readonly PipelineConfig[]): Promise<readonly PipelineEnd[]> {
     for (const config of configs)
       this.#supervised.push({ config, pipeline: new Pipeline(config, this.#parts), before: undefined })
-    const uncaught = (error: Error) => this.#uncaught(error)
+    const uncaught = (thrown: unknown) => this.#uncaught(thrown)
     process.on('uncaughtException', uncaught)
-    process.on('unhandledRejection', uncaught as (reason: unknown) => void)
+    process.on('unhandledRejection', uncaught)
     try {
       return await Promise.all(this.#supervised.map(supervised => this.#keepRunning(supervised)))
     } finally {
@@ -64,7 +64,9 @@ export class Supervisor {
       const { pipeline } = supervised
       const end = await this.#owner.run(pipeline, () => pipeline.run())
       const figures = sum(supervised.before, end.figures)
-      if (end.status !== 'failed' || !pipeline.started || this.#stopping.signal.aborted) {
+      // What cannot even be opened is told at once; but one that has run before may be able to again.
+      const neverRan = !pipeline.started && !supervised.before
+      if (end.status !== 'failed' || neverRan || this.#stopping.signal.aborted) {
         if (end.status === 'failed') health.set(name, 'pipeline', 'failed', end.error?.message)
         return { ...end, figures }
       }
@@ -90,20 +92,20 @@ export class Supervisor {
   }
 
   /** An error that nobody caught belongs to the pipeline in whose call it was thrown. */
-  #uncaught(error: Error): void {
+  #uncaught(thrown: unknown): void {
+    const error = asError(thrown)
     const pipeline = this.#owner.getStore()
+    const log = this.#parts.log(pipeline?.config.name ?? 'penstock')
+    // The stack says which plugin threw it; nobody else will say so.
+    const facts = { error: error.message, code: errorCode(error), ...stackOnce(error) }
     if (pipeline) {
-      // The stack says which plugin threw it; nobody else will say so.
-      this.#parts
-        .log(pipeline.config.name)
-        .error({ error: error?.message ?? String(error), stack: error?.stack }, 'uncaught error')
-      pipeline.fail(asError(error))
+      log.error(facts, 'uncaught error')
+      pipeline.fail(error)
       return
     }
-    this.#parts
-      .log('penstock')
-      .error({ error: error?.message ?? String(error), code: errorCode(error) }, 'uncaught error outside of any pipeline')
-    throw error
+    log.error(facts, 'uncaught error outside of any pipeline')
+    // Thrown again, it would be printed with all that hangs on it: a plugin's options, for instance, and the secrets in them.
+    process.exit(1)
   }
 }
 

@@ -27,8 +27,10 @@ export class TrackedChunk implements Tracked {
   /** Bytes that count against the cap until the chunk is settled. */
   held = 0
   readonly keys: AdmittedKey[] = []
-  /** Owners (as in AdmittedKey) of events that became dead letters. */
+  /** Owners (as in AdmittedKey) of events that became dead letters, and of the events that these are parts of. */
   readonly failed = new Set<number>()
+  /** By owner: the event that it is a part of; -1: of none. */
+  wholes: readonly number[] = []
   /** Source bytes that a filter had replaced, by record. */
   redacted: ReadonlyMap<number, Uint8Array> = new Map()
 
@@ -57,6 +59,11 @@ export class TrackedChunk implements Tracked {
       meta,
       ...(replay && { replay: replay.output }),
     }
+  }
+
+  /** The event became a dead letter: its key, and that of the event it was a part of, must be free again. */
+  fail(owner: number): void {
+    for (let one = owner; one >= 0; one = this.wholes[one] ?? -1) this.failed.add(one)
   }
 
   /** What a record's dead letter keeps: its source bytes, or what a filter put in their place. */

@@ -1,9 +1,9 @@
 // The pure part of a pipeline: decode → filters → routes → encode, for one chunk in one synchronous call. Runs inline or in a worker.
 import { compileExpression, type Expression } from '../config/expression.ts'
 import type { Plugin, PluginOf } from '../plugin/define.ts'
-import { PenstockError, PermanentError } from '../plugin/errors.ts'
+import { asError, PenstockError, PermanentError } from '../plugin/errors.ts'
 import type { Codec, Event, Filter, Output } from '../plugin/interfaces.ts'
-import { copyJson } from '../plugin/json.ts'
+import { copyJson, isObject } from '../plugin/json.ts'
 import { ChunkEvent } from './event.ts'
 import type { FilterSpec, Job, Packed, StepSpec, TransformSpec } from './packed.ts'
 import { Packing } from './packing.ts'
@@ -208,12 +208,16 @@ export async function buildTransform(
   /** Encodes the event for an output, after that output's own filters. False: they dropped it. */
   function encode(event: ChunkEvent, index: number, step: OutputStep, owner: number): boolean {
     if (step.filters.length === 0) return encodeOne(event, index, step, owner)
-    let events: readonly ChunkEvent[] = [event.copy(copyJson(event.fields))]
-    for (const { id, filter, when } of step.filters) {
-      const next: ChunkEvent[] = []
-      for (const one of events) {
-        try {
-          if (watched) reach(1 + filters.length + index)
+    let events: readonly ChunkEvent[] = []
+    // The one at work; none while the event is copied, which can fail for what is nested too deeply.
+    let at = ''
+    try {
+      if (watched) reach(1 + filters.length + index)
+      events = [event.copy(copyJson(event.fields))]
+      for (const { id, filter, when } of step.filters) {
+        at = `${id}: `
+        const next: ChunkEvent[] = []
+        for (const one of events) {
           if (when && !when(one)) {
             next.push(one)
             continue
@@ -222,13 +226,13 @@ export async function buildTransform(
           if (result === undefined) continue
           if (isList(result)) next.push(...(result as readonly ChunkEvent[]))
           else next.push(result as ChunkEvent)
-        } catch (error) {
-          const cause = new PermanentError(`${id}: ${(error as Error).message}`, { cause: error })
-          pack.outputFault(filters.length + index, { record, stage: 'output', step: step.id, output: index, event, owner }, cause)
-          return true
         }
+        events = next
       }
-      events = next
+    } catch (thrown) {
+      const cause = new PermanentError(`${at}${asError(thrown).message}`, { cause: thrown })
+      pack.outputFault(filters.length + index, { record, stage: 'output', step: step.id, output: index, event, owner }, cause)
+      return true
     }
     let any = false
     for (const one of events) any = encodeOne(one, index, step, owner) || any
@@ -241,6 +245,7 @@ export async function buildTransform(
     const before = writer.length
     try {
       if (watched) reach(1 + filters.length + index)
+      if (!isObject(event.fields)) throw new PermanentError('a filter has put something that is no object in place of the event')
       const address = step.output.encode(event, writer)
       pack.item(index, record, event, address, owner)
     } catch (error) {

@@ -59,6 +59,8 @@ export function bootWorker(): Worker {
 export async function workerPool({ workers, spec, tables, timeout, clock, log }: PoolOptions): Promise<Transformer> {
   let seq = 0
   let closing = false
+  /** Successors of workers that ended, until they are ready. */
+  const starting = new Set<Worker>()
   /** Why no job is taken any more: a worker could not be started again. */
   let broken: Error | undefined
 
@@ -100,7 +102,13 @@ export async function workerPool({ workers, spec, tables, timeout, clock, log }:
     }
     try {
       const worker = bootWorker()
-      await started(worker, spec, tables)
+      // Were it left out, a worker that starts while the pipeline ends would keep the process alive.
+      starting.add(worker)
+      await started(worker, spec, tables).finally(() => starting.delete(worker))
+      if (closing) {
+        await worker.terminate()
+        return
+      }
       Object.assign(thread, { worker, returned: [], looks: 0, hung: undefined } satisfies Partial<Thread>)
       attach(thread)
       for (const running of thread.running.values()) send(thread, running)
@@ -155,7 +163,7 @@ export async function workerPool({ workers, spec, tables, timeout, clock, log }:
     async close() {
       closing = true
       stopWatchdog()
-      await Promise.all(threads.map(({ worker }) => worker.terminate()))
+      await Promise.all([...threads.map(({ worker }) => worker), ...starting].map(worker => worker.terminate()))
     },
   }
 }

@@ -1,5 +1,6 @@
 // How every step of every pipeline is: shown by /health, the log and the end of a run.
 import type { Status } from '../plugin/interfaces.ts'
+import { masked } from './text.ts'
 
 export interface StepHealth {
   readonly pipeline: string
@@ -8,11 +9,19 @@ export interface StepHealth {
   readonly why?: string
 }
 
+/** Characters of a reason: some quote what a destination has answered. */
+const LONGEST = 1_000
+
 export class Health {
   readonly #steps = new Map<string, StepHealth>()
 
   set(pipeline: string, step: string, status: Status, why?: string): void {
-    this.#steps.set(`${pipeline}/${step}`, { pipeline, step, status, ...(why !== undefined && { why }) })
+    this.#steps.set(`${pipeline}/${step}`, {
+      pipeline,
+      step,
+      status,
+      ...(why !== undefined && { why: masked(why).slice(0, LONGEST) }),
+    })
   }
 
   /** The worst status of all steps, of one pipeline or of all. */

@@ -47,9 +47,32 @@ export class TooLargeError extends PenstockError {
   }
 }
 
-/** Any thrown value as an Error, so that `message` and `cause` are there. */
+/** Any thrown value as an Error with a text as its message. Never throws itself: plugins throw what they like. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown))
+  try {
+    if (thrown instanceof Error && typeof thrown.message === 'string') return thrown
+    return wrapped(String(thrown instanceof Error ? thrown.message : thrown), thrown)
+  } catch {
+    return wrapped('what was thrown cannot even be read', thrown)
+  }
+}
+
+/** Errors whose stack was told, or would only say where they were wrapped. */
+const told = new WeakSet<Error>()
+
+function wrapped(message: string, cause: unknown): Error {
+  const error = new Error(message, { cause })
+  told.add(error)
+  return error
+}
+
+/** The stack of an error that is a fault of a plugin or of the program (not of the system, nor one with a sentence), each once. */
+export function stackOnce(error: Error): { readonly stack?: string } {
+  let fault: unknown = error
+  while (fault instanceof PenstockError) fault = fault.cause
+  if (!(fault instanceof Error) || typeof (fault as { code?: unknown }).code === 'string' || told.has(fault)) return {}
+  told.add(fault)
+  return fault.stack === undefined ? {} : { stack: fault.stack }
 }
 
 /** The code of an error: its own (PEN_*, ENOSPC, …), else its name. */

@@ -103,7 +103,11 @@ export function takeLock(folder: string): () => void {
   }
   return () => {
     // Before the lock goes: afterwards the file may be another process's.
-    rmSync(pidFile, { force: true })
+    try {
+      rmSync(pidFile, { force: true })
+    } catch {
+      // A disk that has turned read-only keeps the name of a process that is gone, as a kill -9 does.
+    }
     lock.close()
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { penstock } from '../kit/process.ts'
 import { fc, rounds, seed } from '../kit/rounds.ts'
-import { linesOf, type Outcome, through } from './poison-support.ts'
+import { linesOf, type Outcome, shown, through } from './poison-support.ts'
 
 t.setTimeout(150_000)
 
@@ -111,7 +111,7 @@ const files = {
 
 function arrived(t: Test, cwd: string, outcome: Outcome): void {
   t.comment(`seed ${seed}, ${cases.length} random records`)
-  t.equal(outcome.code, 0, outcome.stderr)
+  t.equal(outcome.code, 0, shown(outcome.stderr))
   t.same(
     outcome.letters.map(({ step, error }) => `${step}: ${error}`),
     [],

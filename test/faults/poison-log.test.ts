@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { root } from '../kit/cases.ts'
 import { penstock } from '../kit/process.ts'
-import { prepare, through } from './poison-support.ts'
+import { prepare, shown, through } from './poison-support.ts'
 
 t.setTimeout(150_000)
 
@@ -27,7 +27,7 @@ const HARMFUL = /[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e
 
 function harmless(t: Test, what: string, text: string): void {
   const found = HARMFUL.exec(text)
-  t.notOk(found, found ? `${what}: ${JSON.stringify(text.slice(Math.max(0, found.index - 60), found.index + 20))}` : what)
+  t.notOk(found, found ? `${what}: ${shown(text.slice(Math.max(0, found.index - 60), found.index + 20))}` : what)
   for (const line of text.split('\n'))
     t.notMatch(line, /^(\{"level":"error","message":"forged"|forged)/, `${what}: no line of its own`)
 }
@@ -70,7 +70,7 @@ function files(): Record<string, string> {
 t.test('row 78: nothing breaks a line of the JSON log, or of what the commands print', async t => {
   const cwd = t.testdir({})
   const outcome = await through(cwd, pipeline, { files: files(), args: ['--log-format', 'json'], env: { NODE_OPTIONS: '' } })
-  t.equal(outcome.code, 0, outcome.stderr)
+  t.equal(outcome.code, 0, shown(outcome.stderr))
   harmless(t, 'the log and the table at the end', outcome.stderr)
   const log = outcome.stderr.split('\n').filter(line => line.startsWith('{'))
   t.ok(log.length >= 2 * Object.keys(NASTY).length, `${log.length} lines`)

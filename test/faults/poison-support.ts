@@ -107,3 +107,9 @@ export function balances(t: Test, { counts, letters }: Outcome, read: number): v
 export function source({ bytes }: StoredLetter): string {
   return Buffer.from(bytes).toString()
 }
+
+/** What a program said, for the message of an assertion: tap loses those that end with a brace or hold ends of lines. */
+export function shown(text: string): string {
+  const escaped = JSON.stringify(text.slice(-4_000))
+  return escaped.replace(/[^ -~]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

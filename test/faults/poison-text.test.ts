@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { penstock } from '../kit/process.ts'
-import { source, through } from './poison-support.ts'
+import { shown, source, through } from './poison-support.ts'
 
 t.setTimeout(150_000)
 
@@ -111,7 +111,7 @@ for (const workers of [0, 2]) {
       }))
       const files = { 'in.ndjson': file, 'in.lines': lines, 'in.csv': csv }
       const outcome = await through(cwd, { inputs, outputs, unmatched: 'drop' }, { files, workers })
-      t.equal(outcome.code, 0, outcome.stderr)
+      t.equal(outcome.code, 0, shown(outcome.stderr))
       t.equal(outcome.counts['dropped'], 0)
 
       const written = (id: string) => {
@@ -186,7 +186,7 @@ t.test('row 77: two events that differ in a digit that no number holds are two, 
     },
     { files: { 'in.ndjson': `${records.join('\n')}\n` } },
   )
-  t.equal(outcome.code, 0, outcome.stderr)
+  t.equal(outcome.code, 0, shown(outcome.stderr))
   t.equal(outcome.counts['duplicates'], 0, 'none was taken for another one')
   t.equal(outcome.lines.length, records.length)
   const ids = outcome.lines.flatMap(line => (JSON.parse(line) as { event?: { id: string } }).event?.id ?? [])
@@ -213,7 +213,7 @@ t.test('row 77: numbers, and keys that come twice, become what the page of the c
     { inputs: [{ type: 'stdin' }] },
     { input: `${records.map(([record]) => record).join('\n')}\n` },
   )
-  t.equal(outcome.code, 0, outcome.stderr)
+  t.equal(outcome.code, 0, shown(outcome.stderr))
   t.same(
     outcome.lines,
     records.map(([, line]) => line).filter(line => line !== undefined),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { penstock, start } from '../kit/process.ts'
 import { full } from '../kit/rounds.ts'
-import { balances, lettersIn, linesOf, type Outcome, source, through } from './poison-support.ts'
+import { balances, lettersIn, linesOf, type Outcome, shown, source, through } from './poison-support.ts'
 import { WAYS } from './poison-throws.ts'
 
 t.setTimeout(150_000)
@@ -22,7 +22,7 @@ const text = records.map(record => `${JSON.stringify(record)}\n`).join('')
 
 /** What must have become of them: all others arrived, and of each poisoned one there is a letter. */
 function buriedAlone(t: Test, outcome: Outcome, tries: number): void {
-  t.equal(outcome.code, 0, outcome.stderr)
+  t.equal(outcome.code, 0, shown(outcome.stderr))
   t.same(
     outcome.lines.map(line => JSON.parse(line)),
     records.filter(record => !('throw' in record)).map(record => ({ ...record, done: true })),
@@ -107,6 +107,18 @@ t.test(
     )
     child.kill('SIGTERM')
     t.equal((await ended).code, 0)
+  },
+)
+
+t.test(
+  'row 71: events that end every worker fail the pipeline, and the process does not stay behind',
+  { skip: full ? false : 'starts dozens of workers; in test:full' },
+  async t => {
+    const text = Array.from({ length: 30 }, (_, n) => `{"n":${n},"throw":"end"}\n`).join('')
+    const outcome = await through(t.testdir({}), { inputs, filters }, { files: { 'in.ndjson': text }, workers: 1 })
+    t.equal(outcome.code, 1, outcome.code === null ? 'it was still there after a minute' : shown(outcome.stderr))
+    t.match(outcome.stderr, 'ended their worker')
+    t.same(outcome.letters, [], 'so many are no accident of an event: none was given up')
   },
 )
 

@@ -24,6 +24,8 @@ export default defineFilter({
     apply(event) {
       const how = event.fields['throw']
       if (how === 'stack overflow') endless(0)
+      // Ends the worker that it runs in.
+      if (how === 'end') process.exit(3)
       if (how === 'fields are null') event.fields = JSON.parse('null')
       else if (typeof how === 'string') throw THROWN[how]?.() ?? undefined
       return event

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { start } from '../kit/process.ts'
+import { shown } from './poison-support.ts'
 
 t.setTimeout(150_000)
 
@@ -165,7 +166,7 @@ async function check(t: Test, poisons: Readonly<Record<string, Poison>>): Promis
     if (said === 'ok') {
       t.ok(
         about.length === 0 && lines.some(line => line.startsWith(`ok  ${name}.yaml: `)),
-        `${name} is harmless: ${about.join('; ')}`,
+        `${name} is harmless: ${shown(about.join('; '))}`,
       )
       continue
     }
@@ -174,7 +175,7 @@ async function check(t: Test, poisons: Readonly<Record<string, Poison>>): Promis
       const [, atLine, atColumn] = /^[^:]+:(\d+):(\d+): /.exec(one) ?? []
       return (!line || Number(atLine) === line) && (!column || Number(atColumn) === column) && one.includes(part)
     })
-    t.ok(found, `${name}: ${line}:${column} ${part}${found ? '' : `; said was ${about.join('; ').slice(0, 500)}`}`)
+    t.ok(found, `${name}: ${line}:${column} ${part}${found ? '' : `; said was ${shown(about.join('; '))}`}`)
   }
   t.ok(
     lines.every(line => line.length < 2_000),
@@ -198,7 +199,7 @@ t.test('row 80: values are what they look like, and what comes from the environm
   const env = { EVIL: `x", workers: 64 }]\n__proto__: 1\n\u2028\${NUMBER}`, NUMBER: '0' }
   const { ended } = start(['run', 'p.yaml', '--log-level', 'error', '--no-progress'], { cwd, env, input: '{}\n' })
   const { code, stdout, stderr } = await ended
-  t.equal(code, 0, stderr)
+  t.equal(code, 0, shown(stderr))
   t.strictSame(JSON.parse(stdout), {
     country: 'NO',
     off: 'off',
@@ -231,13 +232,13 @@ t.test('row 80: a number that loses digits, or that JSON has no word for, is a w
     `inputs: [{ type: stdin }]\noutputs: [{ type: discard }]\nfilters:\n  - type: set\n    fields:\n${fields.map(field => `      ${field}\n`).join('')}`,
   )
   const { code, stdout, stderr } = await start(['check', 'p.yaml'], { cwd }).ended
-  t.equal(code, 0, stderr)
+  t.equal(code, 0, shown(stderr))
   const warned = [...stdout.matchAll(/warning: p\.yaml:(\d+):(\d+): this number .*put it in quotes/g)].map(([, line]) =>
     Number(line),
   )
   t.same(
     warned,
     numbers.map((_, n) => 6 + n),
-    stdout,
+    shown(stdout),
   )
 })

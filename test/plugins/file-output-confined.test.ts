@@ -98,6 +98,8 @@ t.test('row 66: a path from an event stays below its folder, or the event is a d
     ['../..', 'x', /leaves a\/b\/out\//],
     ['../../a', 'x', /leaves a\/b\/out\//],
     ['good/../../..', 'x', /leaves a\/b\/out\//],
+    ['good/deeper', 'x', /is not one name/],
+    ['good', 'deeper/x', /is not one name/],
     ['good', '../../x', /leaves a\/b\/out\//],
     ['/tmp', 'x', /leaves a\/b\/out\//],
     ['good', '/etc/cron.d/x', /leaves a\/b\/out\//],
@@ -172,7 +174,9 @@ t.test('row 66: whatever events say of their paths, nothing leaves the folder, a
   )
   choices.forEach(({ place, name }, n) => {
     const path = delivered.get(n)
-    if (path !== undefined && path !== `${place}/${name}.ndjson`) t.fail(`${JSON.stringify([place, name])} went to ${path}`)
+    // One name for the folder, one for the file.
+    const mine = path === `${place}/${name}.ndjson` && path.split('/').length === 2
+    if (path !== undefined && !mine) t.fail(`${JSON.stringify([place, name])} went to ${path}`)
     const letter = letters.get(n)
     if (letter && letter.code !== 'PEN_PATH') t.fail(`${JSON.stringify([place, name])}: ${letter.code} ${letter.error}`)
     const plain = [place, name].every(each => /^[\w%~$ ]{1,80}$/.test(each)) && place !== 'link'

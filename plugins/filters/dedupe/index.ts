@@ -12,8 +12,9 @@ export default defineFilter({
     'An event is a repeat when its key was delivered before, also before a restart. A key is reserved when its event is read, kept when ' +
     'every output has confirmed it, in the same transaction as the position, and free again when the event went to the dead letters. ' +
     'A repeat of an event that is still on its way waits for that one. Repeats are counted as duplicates.\n\n' +
-    "Without `fields` the key is the event's id. With `fields` it is their values together; an event that lacks one of them, or has it " +
-    'empty, is let through, because a key that says too little would lose events.\n\n' +
+    "Without `fields` the key is the event's id. With `fields` it is their values together; an event that lacks one of them, has it " +
+    'empty, or has a number beyond 2^53 there (which has lost digits), is let through, because a key that says too little would lose ' +
+    'events.\n\n' +
     'Keys are SHA-256 cut to 16 bytes; a million of them takes about 32 MB of memory and 16 MB of the state. When there are more than ' +
     '`max_keys` the oldest eighth is forgotten before its time: the metric `dedupe_evicted` counts them, and a repeat of one of these ' +
     'is let through. Give at least the number of events that come within `expire_ms` to rule that out.',
@@ -124,9 +125,15 @@ function keyOf(fields: readonly string[] | undefined): (event: Event) => string 
     const values: unknown[] = []
     for (const path of paths) {
       const value = path.get(event.fields)
-      if (value === undefined || value === null || value === '') return undefined
+      if (value === undefined || value === null || value === '' || !isExact(value)) return undefined
       values.push(value)
     }
     return cut(names + JSON.stringify(values))
   }
+}
+
+/** False where a number has lost digits (or all of them, as 1e400): other events would have the same key. */
+function isExact(value: unknown): boolean {
+  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER
+  return typeof value !== 'object' || value === null || Object.values(value).every(isExact)
 }

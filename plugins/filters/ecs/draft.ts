@@ -22,6 +22,11 @@ export function text(value: unknown): string | undefined {
   return typeof value === 'number' ? String(value) : undefined
 }
 
+/** What tells records apart: text, or a number as text. Not one beyond 2^53, which has lost digits: other records would have it too. */
+export function idText(value: unknown): string | undefined {
+  return typeof value === 'number' && !Number.isSafeInteger(value) ? undefined : text(value)
+}
+
 /** The texts of a list, or one text as a list of one. */
 export function texts(value: unknown): string[] {
   if (!Array.isArray(value)) {

@@ -5,6 +5,10 @@ import { isObject } from '../../../core/plugin/json.ts'
 
 const KEY = 'DetectedValues'
 const NEEDLE = Buffer.from(KEY)
+/** With one of its letters escaped the key is another text, and the same key. */
+const ESCAPE = '\\u00'
+const ESCAPED_LETTER = /\\u00[4-7]/
+const ESCAPE_BYTES = Buffer.from(ESCAPE)
 /** Above this, the record is one of many in the event's source bytes, and looking at it costs less than looking through them. */
 const SEARCHED_BYTES = 64 * 1024
 const REMOVED = 'removed: held values that a DLP rule matched'
@@ -15,7 +19,7 @@ const REMOVED = 'removed: held values that a DLP rule matched'
  */
 export function redactMatchedValues(event: Event): void {
   const { original } = event
-  if (original.length <= SEARCHED_BYTES && find.call(original, NEEDLE) < 0) return
+  if (original.length <= SEARCHED_BYTES && find.call(original, NEEDLE) < 0 && find.call(original, ESCAPE_BYTES) < 0) return
   try {
     if (removeFrom(event.fields)) event.redact(Buffer.from(JSON.stringify(event.fields)))
   } catch (cause) {
@@ -38,7 +42,7 @@ function removeFrom(holder: object): boolean {
       removed = true
     } else if (typeof value === 'object' && value !== null) {
       if (removeFrom(value)) removed = true
-    } else if (typeof value === 'string' && value.includes(KEY)) {
+    } else if (typeof value === 'string' && (value.includes(KEY) || (value.includes(ESCAPE) && ESCAPED_LETTER.test(value)))) {
       const clean = redactText(value)
       if (clean === value) continue
       entries[key] = clean

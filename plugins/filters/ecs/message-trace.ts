@@ -4,7 +4,7 @@ import { cut, join } from '../../lib/flat-text.ts'
 import { readAddress } from '../../lib/microsoft/address.ts'
 import { type DataSet, ECS_VERSION, NO_TIME, NO_TIME_TAG, type Settings } from './data-set.ts'
 import { fillDomain } from './domains.ts'
-import { addNew, atSign, given, text, wholeNumber } from './draft.ts'
+import { addNew, atSign, given, idText, text, wholeNumber } from './draft.ts'
 import { isoTime } from './times.ts'
 
 /** Graph's names that are not PowerShell's with a small first letter. */
@@ -157,7 +157,7 @@ function deliveryTime(received: unknown, iso: string | undefined): unknown {
  * own. The same whichever way the row was fetched.
  */
 function rowId(row: JsonObject, status: string | undefined): string | undefined {
-  const trace = text(row['MessageTraceId'])
+  const trace = idText(row['MessageTraceId'])
   const recipient = text(row['RecipientAddress'])
   return trace && recipient ? `${trace}:${recipient}:${status ?? ''}`.toLowerCase() : undefined
 }

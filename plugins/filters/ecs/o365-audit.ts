@@ -5,7 +5,7 @@ import { cut } from '../../lib/flat-text.ts'
 import { type Address, readAddress } from '../../lib/microsoft/address.ts'
 import { recordType } from '../../lib/microsoft/record-types.ts'
 import { type DataSet, ECS_VERSION, NO_TIME, NO_TIME_TAG, type Settings } from './data-set.ts'
-import { addNew, atSign, type Draft, text, under, wholeNumber } from './draft.ts'
+import { addNew, atSign, type Draft, idText, text, under, wholeNumber } from './draft.ts'
 import { keep } from './o365-keep.ts'
 import { kindOf } from './o365-kinds.ts'
 import { isoTime } from './times.ts'
@@ -52,7 +52,7 @@ export function o365Audit({ tenants }: Settings): DataSet {
         action: sort.action ?? operation ?? number.name ?? 'unknown',
         category: (sort.category ?? CATEGORY).slice(),
         dataset: 'o365.audit',
-        id: text(record['Id']) ?? (inner === undefined ? undefined : rowId(row)) ?? event.id,
+        id: idText(record['Id']) ?? (inner === undefined ? undefined : rowId(row)) ?? event.id,
         kind: kind.kind ?? 'event',
         module: 'o365',
         outcome: outcome(record['ResultStatus']),
@@ -104,7 +104,7 @@ function unwrap(inner: unknown): JsonObject {
 
 /** The row's copy of the record's id, by the names that the sources have for it. */
 function rowId(row: JsonObject): string | undefined {
-  return text(row['Identity']) ?? text(row['RecordId']) ?? text(row['id'])
+  return idText(row['Identity']) ?? idText(row['RecordId']) ?? idText(row['id'])
 }
 
 /** For a record without CreationTime: the time of the row around it, or one that something before the filter gave it. */

@@ -6,7 +6,12 @@ import type { Kind } from './o365-kinds.ts'
 import { isoTime } from './times.ts'
 
 /** The same scale for all that Microsoft 365 grades so. */
-export const SEVERITY: Readonly<Record<string, number>> = { informational: 1, low: 2, medium: 3, high: 4 }
+export const SEVERITY: ReadonlyMap<string, number> = new Map([
+  ['informational', 1],
+  ['low', 2],
+  ['medium', 3],
+  ['high', 4],
+])
 
 const withoutMail: Move = (audit, value, key) => {
   if (isObject(value)) {
@@ -48,7 +53,7 @@ function fillRules(record: JsonObject, { doc, event }: Draft, rules: readonly Js
   for (const rule of rules) {
     id.push(...texts(rule['RuleId']))
     name.push(...texts(rule['RuleName']))
-    severity = Math.max(severity, SEVERITY[String(rule['Severity']).toLowerCase()] ?? 0)
+    severity = Math.max(severity, SEVERITY.get(String(rule['Severity']).toLowerCase()) ?? 0)
     blocked ||= texts(rule['Actions']).includes('BlockAccess')
   }
   const rule = given({ id: id.length > 0 ? id : undefined, name: name.length > 0 ? name : undefined })

@@ -59,7 +59,7 @@ export const riskDetection: Kind = {
   category: ['web', 'intrusion_detection'],
   fill(record, { doc, event, user, audit }) {
     const level = text(record['RiskLevel'])
-    const severity = SEVERITY[level?.toLowerCase() ?? '']
+    const severity = SEVERITY.get(level?.toLowerCase() ?? '')
     if (severity !== undefined) event['severity'] = severity
     const start = isoTime(record['ActivityDateTime'])
     if (start !== undefined) event['start'] = start

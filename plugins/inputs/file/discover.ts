@@ -6,6 +6,7 @@ import { errorCode } from '../../../core/plugin/errors.ts'
 import type { Found } from './position.ts'
 
 const STATS_AT_ONCE = 32
+const STARVED = /\((EMFILE|ENFILE)\)/
 const WILD = /[*?[{]|[+@!]\(/
 
 /** What one look around found. */
@@ -18,6 +19,8 @@ export interface Listing {
   readonly missing: readonly string[]
   /** Paths with wildcards, as written, that match no file. */
   readonly unmatched: readonly string[]
+  /** The process had no descriptor left to look into a folder. */
+  readonly starved: boolean
   /** Where files were found, or may appear. */
   readonly folders: ReadonlySet<string>
 }
@@ -91,7 +94,8 @@ export function createFinder(
         }
         if (!literal && matched === 0) unmatched.push(pattern.text)
       }
-      return { files: inOrder([...files.values()], order), problems, missing, unmatched, folders }
+      const starved = problems.values().some(why => STARVED.test(why))
+      return { files: inOrder([...files.values()], order), problems, missing, unmatched, starved, folders }
     },
   }
 }

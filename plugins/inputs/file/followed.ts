@@ -21,6 +21,9 @@ import { ageOf, asItIs, close, isQuiet, type Tail, turn } from './tail.ts'
 
 /** More than these are not kept open; those that have not grown for longest are closed, and opened again when they grow. */
 const MOST_OPEN = 512
+/** So many fewer are when the process has no descriptor left: the outputs need some too. For how long. Milliseconds. */
+const SPARE = 16
+const SPARING_MS = 60_000
 /** A compressed file is read when it has been left alone for so long: before, it is still being made. Milliseconds. */
 const COMPRESSED_QUIET_MS = 2000
 /** A compressed file that ends too early is not decoded again before it changed, or this has passed. Milliseconds. */
@@ -42,6 +45,8 @@ export class Followed {
   readonly #copies = new Map<string, Note>()
   /** By path: compressed files that are still being written. */
   readonly #unfinished = new Map<string, Note>()
+  /** By path: since when a compressed file has been as it is (on the clock that never jumps). */
+  readonly #resting = new Map<string, { readonly size: number; readonly modified: string; readonly since: number }>()
   /** Paths that could not be opened or read. */
   readonly #failed = new Set<string>()
   /** Files to open, the next one last. */
@@ -49,6 +54,8 @@ export class Followed {
   /** Files that were opened since the last look have been compared with what is known. */
   #swept = true
   #first = true
+  #mostOpen = MOST_OPEN
+  #sparingUntil = Number.NEGATIVE_INFINITY
   /** Files that were there at the first look, by device and inode, and are read from their end on. */
   readonly #fromEnd: Set<string> | undefined
 
@@ -61,8 +68,9 @@ export class Followed {
   async *look(listing: Listing): AsyncGenerator<Chunk> {
     const { troubles } = this.#job
     troubles.replace(listing.problems)
+    if (listing.starved) yield* this.#spare()
     const paths = new Set(listing.files.map(({ path }) => path))
-    for (const notes of [this.#copies, this.#unfinished])
+    for (const notes of [this.#copies, this.#unfinished, this.#resting])
       for (const path of notes.keys()) if (!paths.has(path)) notes.delete(path)
     for (const path of this.#failed) if (!paths.has(path)) this.#recovered(path)
     const toOpen = yield* this.#recognise(listing.files)
@@ -76,9 +84,10 @@ export class Followed {
   /** Opens what is waiting for it, as far as there is room. */
   async *openSome(): AsyncGenerator<Chunk> {
     const { known, troubles } = this.#job
+    if (this.#job.context.clock.monotonic() >= this.#sparingUntil) this.#mostOpen = MOST_OPEN
     while (this.#queue.length > 0) {
-      if (this.tails.size >= MOST_OPEN && !(yield* this.#closeOne())) return
-      yield* this.#begin(this.#queue.pop()!)
+      if (this.tails.size >= this.#mostOpen && !(yield* this.#closeOne())) return
+      if (!(yield* this.#begin(this.#queue.pop()!))) return
     }
     if (this.#swept) return
     this.#swept = true
@@ -190,11 +199,12 @@ export class Followed {
     }
   }
 
-  async *#begin(file: Found): AsyncGenerator<Chunk> {
+  /** False when it has to wait: too many files are open. */
+  async *#begin(file: Found): AsyncGenerator<Chunk, boolean> {
     const { known, context } = this.#job
     const { clock } = context
     const note = this.#unfinished.get(file.path)
-    if (note?.size === file.size && clock.monotonic() < note.until) return
+    if (note?.size === file.size && clock.monotonic() < note.until) return true
     let opened: Opened
     let started: Started | undefined
     try {
@@ -207,16 +217,21 @@ export class Followed {
     } catch (error) {
       const why = whyUnread(error)
       const code = errorCode(asError(error))
-      if (code === 'EMFILE' || code === 'ENFILE') yield* this.#closeOne()
+      if (code === 'EMFILE' || code === 'ENFILE') {
+        this.#queue.push(file)
+        yield* this.#spare()
+        return false
+      }
       if (code !== 'ENOENT') this.failed(file.path, why)
-      return
+      return true
     }
     if (this.#failed.has(file.path)) this.#recovered(file.path)
-    if (!started) return
+    if (!started) return true
     const { reading } = started
     const { partition } = reading
     this.#copies.delete(file.path)
     this.#unfinished.delete(file.path)
+    this.#resting.delete(file.path)
     this.cutOff.delete(partition)
     for (const tail of this.tails.values()) if (tail.reading.partition === partition) await this.drop(tail)
     known.set(partition, reading.position())
@@ -234,6 +249,23 @@ export class Followed {
       grown: clock.monotonic() - ageOf(opened.file, clock),
     })
     if (fromEnd) yield emptyChunk(partition, { position: reading.position() })
+    return true
+  }
+
+  /** Keeps fewer files open for a while; the others take turns. */
+  async *#spare(): AsyncGenerator<Chunk> {
+    const { clock, log } = this.#job.context
+    const now = clock.monotonic()
+    if (now >= this.#sparingUntil) {
+      const open = this.tails.size
+      log.warn(
+        { open },
+        'too many files are open (EMFILE): files are followed in turns; raise the limit (ulimit -n, LimitNOFILE)',
+      )
+      this.#sparingUntil = now + SPARING_MS
+    }
+    this.#mostOpen = Math.max(1, Math.min(this.#mostOpen, this.tails.size) - SPARE)
+    while (this.tails.size > this.#mostOpen) if (!(yield* this.#closeOne())) return
   }
 
   /** Undefined while the file is still being made, or may be a copy that is. */
@@ -241,7 +273,7 @@ export class Followed {
     const { known, tally, context } = this.#job
     const { file, form } = opened
     const fromEnd = this.#fromEnd?.has(keyOf(file)) ?? false
-    if (form.compression !== 'none' && !fromEnd && ageOf(file, context.clock) < COMPRESSED_QUIET_MS) return undefined
+    if (form.compression !== 'none' && !fromEnd && !this.#isLeftAlone(file)) return undefined
     for (const [partition, position] of known.ofInode(file)) {
       const started = await startKnown(this.#job, opened, partition, position, true)
       if (started) return started
@@ -260,6 +292,17 @@ export class Followed {
     }
     tally.files++
     return await startNew(this.#job, opened, true, fromEnd)
+  }
+
+  /** By its time of change, or as it was seen: a file whose time lies ahead (a clock was set back) would wait until then. */
+  #isLeftAlone(file: Found): boolean {
+    const { clock } = this.#job.context
+    if (ageOf(file, clock) >= COMPRESSED_QUIET_MS) return true
+    const { path, size, modified } = file
+    const seen = this.#resting.get(path)
+    if (seen?.size === size && seen.modified === modified) return clock.monotonic() - seen.since >= COMPRESSED_QUIET_MS
+    this.#resting.set(path, { size, modified, since: clock.monotonic() })
+    return false
   }
 
   /** A copy is made before its original is cut off or removed. One that stays beside it unchanged is a file of its own. */

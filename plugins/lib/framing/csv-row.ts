@@ -51,10 +51,14 @@ function broken(reason: string): PermanentError {
 export function columnNames(header: readonly string[]): string[] {
   const names = header.map((cell, index) => cell.trim() || `column_${index + 1}`)
   const given = new Set(names)
+  // By name, the number to try next: counting from 2 each time would take for ever with a hundred thousand columns of one name.
+  const next = new Map<string, number>()
   const used = new Set<string>()
   return names.map(name => {
     let unique = name
-    for (let n = 2; used.has(unique) || (unique !== name && given.has(unique)); n++) unique = `${name}_${n}`
+    let n = next.get(name) ?? 2
+    while (used.has(unique) || (unique !== name && given.has(unique))) unique = `${name}_${n++}`
+    next.set(name, n)
     used.add(unique)
     return unique
   })

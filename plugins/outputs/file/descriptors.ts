@@ -34,6 +34,8 @@ export class Descriptors {
   readonly #open = new Map<string, OpenFile>()
   /** Other paths of open files (hard links, names that differ in case only where the file system does not care). */
   readonly #aliases = new Map<string, string>()
+  /** Files held open at once: fewer than the settings say once the process ran out of descriptors. */
+  maxOpen: number
   /** The store does not know which files are open now. */
   #unrecorded = false
 
@@ -42,6 +44,7 @@ export class Descriptors {
     this.#context = context
     this.#disk = disk
     this.#mending = mending
+    this.maxOpen = settings.maxOpen
   }
 
   all(): OpenFile[] {
@@ -62,12 +65,15 @@ export class Descriptors {
       this.#open.set(open.path, open)
       return open
     }
-    await this.#closeBeyond(this.#settings.maxOpen - 1, busy)
+    await this.#closeBeyond(this.maxOpen - 1, busy)
     try {
       return await this.open(path)
     } catch (error) {
-      // The rest of the process needs descriptors too.
-      if (['EMFILE', 'ENFILE'].includes(errorCode(asError(error)))) await this.#closeBeyond(0, busy)
+      // The rest of the process needs descriptors too, and a batch of more paths than there are descriptors must get through.
+      if (['EMFILE', 'ENFILE'].includes(errorCode(asError(error)))) {
+        this.maxOpen = Math.max(1, Math.min(this.maxOpen, this.#open.size) >> 1)
+        await this.#closeBeyond(0, busy)
+      }
       throw error
     }
   }

@@ -69,8 +69,11 @@ export class FileSet {
         await this.#mending.settle()
         await this.#files.closeIdle()
         let bytes = 0
-        const { maxOpen } = this.#settings
-        for (let i = 0; i < groups.length; i += maxOpen) bytes += await this.#writeSome(groups.slice(i, i + maxOpen), marks)
+        for (let from = 0; from < groups.length; ) {
+          const some = groups.slice(from, from + this.#files.maxOpen)
+          bytes += await this.#writeSome(some, marks)
+          from += some.length
+        }
         return bytes
       } catch (error) {
         // The whole batch comes again: what other files got of it already would be there twice, once more with each try.
@@ -85,7 +88,12 @@ export class FileSet {
     this.#cancelRotation?.()
     return this.#alone(async () => {
       for (const file of this.#files.all()) await this.#files.close(file)
-      await this.#mending.record([])
+      // With a full disk the row stays, and the next start looks at files that end as they should.
+      await this.#mending
+        .record([])
+        .catch(error =>
+          this.#context.log.warn({ error: asError(error).message }, 'file: the row of open files could not be removed'),
+        )
     })
   }
 

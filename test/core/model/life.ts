@@ -13,6 +13,9 @@ interface Entered {
   written: number
 }
 
+/** Longer than this no batch or commit waits by itself, but for batches that never fill up. Milliseconds. */
+export const LONG_MS = 200
+
 export class Life {
   readonly #reference: Reference
   readonly #limits: Limits
@@ -68,9 +71,12 @@ export class Life {
     return [...this.#outlets.values()].every(outlet => outlet.idle)
   }
 
-  /** While a chunk waits and no output has anything to do: how many were taken by then. */
-  get stands(): number | false {
-    return this.waiting > 0 && this.idle && this.#entered.size
+  /** While something is left to do, and no output has anything to do with it: how far everything is. */
+  get stands(): string | false {
+    const unsettled = this.#unsettled().length
+    // Only a batch that has all the time it wants may be waited for, and that only while there is room.
+    const left = this.waiting > 0 || (unsettled > 0 && this.#limits.maxMs < LONG_MS)
+    return left && this.idle && `${this.#entered.size} ${unsettled}`
   }
 
   /** The transform has a record of this chunk: it was admitted. */
@@ -79,7 +85,7 @@ export class Life {
     const chunk = this.#reference.chunks.get(name)
     if (!chunk || this.#entered.has(name)) return
     const used = usedBytes(chunk.records)
-    const held = this.#unsettled().reduce((sum, one) => sum + one.used, 0)
+    const held = this.#held().reduce((sum, one) => sum + one.used, 0)
     if (held > 0 && held + used > this.#limits.cap)
       this.#wrong(`${name} was taken with ${held} bytes unsettled: ${held + used} of ${this.#limits.cap}`)
     this.#entered.set(name, { chunk, used, written: 0 })
@@ -185,6 +191,17 @@ export class Life {
     return [...this.#entered.values()].filter(({ chunk }) => !chunk.units.every(unit => this.closed(unit)))
   }
 
+  /** What counts against the cap: what is unsettled, and what waits behind it in its partition, which a crash would repeat. */
+  #held(): Entered[] {
+    const unsettled = new Set(this.#unsettled())
+    const blocked = new Set<string>()
+    return [...this.#entered.values()].filter(one => {
+      const partition = `${one.chunk.input}/${one.chunk.partition}`
+      if (unsettled.has(one)) blocked.add(partition)
+      return blocked.has(partition)
+    })
+  }
+
   /** Chunks that were read and are settled, but whose partition is not stored so far. */
   uncommitted(): string[] {
     const names: string[] = []
@@ -229,7 +246,7 @@ export class Life {
         if (counted !== count) this.#wrong(`${output.id}, ${name}: ${counted} are counted, not ${count}`)
       }
     }
-    const held = this.#unsettled().reduce((sum, { used, written }) => sum + used + written, 0)
+    const held = this.#held().reduce((sum, { used, written }) => sum + used + written, 0)
     if (inFlightBytes !== held) this.#wrong(`${inFlightBytes} bytes count as unsettled, not ${held}: ${this.unsettled()}`)
   }
 }

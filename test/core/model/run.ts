@@ -1,13 +1,11 @@
 // One run of the pipeline, from its start to its end: what it is told, and whether it ends when and as it must.
 import type { Pipeline, PipelineEnd } from '../../../core/flow/pipeline.ts'
 import { imbalance } from '../../kit/in-process.ts'
-import { Life } from './life.ts'
+import { Life, LONG_MS } from './life.ts'
 import { build, GRACE_MS, type Parts } from './system.ts'
 
 /** How long a pipeline may take to end once it has failed, or its grace period is over: its last commit waits so long. */
 const END_MS = 2_000
-/** More than any batch or commit waits by itself, but for those batches that never fill up. */
-const STALL_MS = 200
 const GRACE_OVER = 'the grace period is over'
 
 export interface RunParts extends Omit<Parts, 'life' | 'wake' | 'broken' | 'asked' | 'failed' | 'closedPipe'> {
@@ -82,7 +80,7 @@ export class Run {
     this.#endsWithin(GRACE_MS + END_MS)
   }
 
-  /** Lets time pass. What was settled is stored then, and a chunk that waits for room does not wait for nothing. */
+  /** Lets time pass. What was settled is stored then, and nothing waits for nothing. */
   async pass(ms: number): Promise<void> {
     const { life } = this
     const { process, shape, reference, calm } = this.#parts
@@ -94,8 +92,10 @@ export class Run {
     const still = due.filter(name => life.uncommitted().includes(name))
     if (ms > shape.commitInterval && still.length > 0)
       reference.wrong.push(`${still} were settled, and are not stored ${ms} ms later`)
-    if (ms >= STALL_MS && this.#stoppedAt === undefined && stood !== false && stood === life.stands)
-      reference.wrong.push(`a chunk waited for room for ${ms} ms, and nothing was under way`)
+    if (ms >= LONG_MS && this.#stoppedAt === undefined && stood !== false && stood === life.stands)
+      reference.wrong.push(
+        `nothing was under way for ${ms} ms, with ${life.unsettled()} unsettled and ${life.waiting} chunks waiting`,
+      )
   }
 
   /** To be called when all is quiet. */
