@@ -79,8 +79,8 @@ type Informed = { buffer: Buffer; engine: { bytesWritten: number } }
 
 /** The length of the zstd frame at the beginning, by its outline: header, blocks, checksum. */
 function frameLength(bytes: Buffer): number | undefined {
+  if (bytes.length >= 8 && bytes.readUInt32LE(0) >>> 4 === 0x184d2a5) return 8 + bytes.readUInt32LE(4)
   if (bytes.length < 9) return undefined
-  if (bytes.readUInt32LE(0) >>> 4 === 0x184d2a5) return 8 + bytes.readUInt32LE(4)
   const descriptor = bytes[4] as number
   const single = descriptor & 32
   let at = 5 + (single ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]! + [single ? 1 : 0, 2, 4, 8][descriptor >> 6]!
