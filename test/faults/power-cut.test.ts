@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openStore } from '../../core/state/store.ts'
 import { root } from '../kit/cases.ts'
-import { until } from '../kit/kill-run.ts'
+import { scratch, until } from '../kit/kill-run.ts'
 import { Scene, told } from '../kit/kill-scene.ts'
 import type { Totals } from '../kit/ledger.ts'
 import { full, randomOf, rounds, seed } from '../kit/rounds.ts'
@@ -35,7 +35,7 @@ function sceneOn(folder: string, mount: string, random: () => number) {
 
 /** Cuts the power `count` times, each time with the program at work, and completes the work on what the last cut has left. */
 async function campaign(t: Test, kind: typeof powerDisk, count: number, options: string, random: () => number): Promise<void> {
-  const folder = t.testdir({})
+  const folder = scratch(t)
   const { scene, notes } = sceneOn(folder, join(folder, 'mount'), random)
   const cuts: Cut[] = []
   /** Lives that ended by themselves before the power was cut. */
@@ -106,7 +106,7 @@ const noCache = await whyNoDisk(powerDisk)
 const noCopy = await whyNoDisk(plainDisk)
 
 t.test('the disk of these tests does lose what was not flushed, and only that', { skip: noCache }, async t => {
-  const folder = t.testdir({})
+  const folder = scratch(t)
   const image = join(folder, 'image')
   makeImage(image)
   // Without barriers ext4 does not flush: what fsync has promised is lost.

@@ -53,6 +53,13 @@ export function live({ folder, args, watch }: LifeOptions): Life {
   return { child, ended, stderr: () => stderr }
 }
 
+/** A folder of its own, removed when the test ends: what a killed run has left mounted in another one does not matter. */
+export function scratch(t: { teardown(fn: () => void): void }): string {
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-scratch-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
 /** Kills a process that a failed test left. */
 export function endWith(t: { teardown(fn: () => void): void }, life: Life): Life {
   t.teardown(() => {

@@ -205,10 +205,12 @@ t.test('row 66: a folder that becomes a link and a folder again, all the while, 
   const running = engine(t, cwd)
   let fed = 0
   const write = () => {
-    const text = ['k', 'k', 'other'].map(k => `${JSON.stringify({ n: fed, event: { id: `e${fed}` }, k, file: fed++ % 2 })}\n`)
+    // Most go elsewhere: an output that refuses most of what it gets would pause.
+    const text = ['k', 'other', 'other'].map(k => `${JSON.stringify({ n: fed, event: { id: `e${fed}` }, k, file: fed++ % 2 })}\n`)
     writeFileSync(path('in.ndjson'), text.join(''), { flag: 'a' })
   }
   let flips = 0
+  let renames = 0
   /** Runs what fails where the program itself has made the folder anew just now. */
   const attempt = (fn: () => void): boolean => {
     try {
@@ -219,11 +221,11 @@ t.test('row 66: a folder that becomes a link and a folder again, all the while, 
     }
   }
   const flip = () => {
-    const away = path(`out/away${flips}`)
+    // A new name each time: the folder cannot come back where the program has made a new one meanwhile.
+    const away = path(`out/away${renames++}`)
     if (!attempt(() => renameSync(path('out/k'), away))) return
     if (attempt(() => symlinkSync('../outside', path('out/k')))) {
       flips++
-      // A third of the time it is a link; much more, and the output would stop putting events into the dead letters.
       spin(0.1)
       unlinkSync(path('out/k'))
     }
