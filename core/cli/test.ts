@@ -1,12 +1,12 @@
 // penstock test: runs the `tests:` of pipelines: records in, expected events out, difference field by field.
 import { loadPipeline } from '../config/load.ts'
 import type { PipelineConfig, TestConfig } from '../config/types.ts'
-import { type DryResult, openDryRun } from '../flow/dry-run.ts'
 import { visible } from '../observe/text.ts'
 import type { Verb } from '../plugin/define.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
 import { isObject } from '../plugin/json.ts'
 import { commandLine } from './args.ts'
+import { type DryResult, openDryRun } from './dry-run.ts'
 import { EXIT } from './exit-codes.ts'
 import { painter } from './terminal.ts'
 import { tell } from './verbs.ts'

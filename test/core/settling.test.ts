@@ -1,9 +1,9 @@
 // When a chunk counts as settled: not before all of it is delivered or buried, stored in one commit, and told only after it.
 import t from 'tap'
+import { memoryStore } from '../../core/cli/memory-store.ts'
 import { PermanentError } from '../../core/plugin/errors.ts'
 import type { Filter, Gate, Hold } from '../../core/plugin/interfaces.ts'
 import type { JsonObject } from '../../core/plugin/json.ts'
-import { memoryStore } from '../../core/state/memory.ts'
 import type { DeadLetter } from '../../core/state/types.ts'
 import { chunkOf, imbalance, inProcess, listInput, listOutput, numbered } from '../kit/in-process.ts'
 import { virtualClock } from '../kit/virtual-clock.ts'

@@ -1,4 +1,6 @@
 // A pipeline in this process, of plugins written in the test, on a store in memory: for tests of the flow.
+
+import { memoryStore } from '../../core/cli/memory-store.ts'
 import type { OutputConfig, PipelineConfig, StepConfig } from '../../core/config/types.ts'
 import { type Figures, Pipeline, type PipelineParts } from '../../core/flow/pipeline.ts'
 import { systemClock } from '../../core/observe/clock.ts'
@@ -7,7 +9,6 @@ import { MetricsStore } from '../../core/observe/metrics.ts'
 import { defineCodec, defineFilter, defineInput, defineOutput, type Plugin, type PluginOf } from '../../core/plugin/define.ts'
 import type { Chunk, Clock, Codec, Filter, Input, Log, Output } from '../../core/plugin/interfaces.ts'
 import type { Json, JsonObject } from '../../core/plugin/json.ts'
-import { memoryStore } from '../../core/state/memory.ts'
 import type { Store } from '../../core/state/types.ts'
 
 export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -22,9 +22,12 @@ export function start(
   args: readonly string[],
   { cwd, input, env }: RunOptions,
 ): { readonly child: ChildProcess; readonly ended: Promise<Ran> } {
-  const child = spawn(process.execPath, [join(root, 'core/cli/main.ts'), ...args], {
+  const command = [process.execPath, join(root, 'core/cli/main.ts'), ...args]
+  // The test runner loads itself into every Node that is started, whatever `env` says; env(1) comes after it and keeps the process's id.
+  const bare = process.platform === 'win32' ? command : ['env', `NODE_OPTIONS=${env?.['NODE_OPTIONS'] ?? ''}`, ...command]
+  const child = spawn(bare[0] as string, bare.slice(1), {
     cwd,
-    // A test runner's own preloads are not for the program, and it is not told that npm started the tests.
+    // The program is not told that npm started the tests.
     env: {
       ...process.env,
       NODE_OPTIONS: '',

@@ -32,7 +32,7 @@ export const dedupe: readonly Mutant[] = [
     {
       name: 'empty-field-is-a-key',
       breaks: 'Events that lack a field of the key count as repeats of each other',
-      find: "if (value === undefined || value === null || value === '') return undefined",
+      find: "value === undefined || value === null || value === '' || ",
       replace: '',
     },
   ]),

@@ -26,13 +26,13 @@ export const delivery: readonly Mutant[] = [
     {
       name: 'refused-key-kept',
       breaks: 'The key of an event that an output refused for good counts as delivered',
-      find: 'if (item.owner >= 0) item.slice.chunk.failed.add(item.owner)',
+      find: 'for (const { item } of refused) item.slice.chunk.fail(item.owner)',
       replace: '',
     },
     {
       name: 'failed-key-kept',
       breaks: 'The key of an event that a filter failed on counts as delivered',
-      find: 'if (owner >= 0) tracked.failed.add(owner)',
+      find: 'tracked.fail(owner)',
       replace: '',
     },
     {
@@ -168,7 +168,7 @@ export const delivery: readonly Mutant[] = [
     {
       name: 'retry-after-ignored',
       breaks: 'A destination that asks for a pause is asked again at once',
-      find: 'Math.max(wait, error.after)',
+      find: 'Math.max(wait, asksFor(error))',
       replace: 'wait',
     },
     {

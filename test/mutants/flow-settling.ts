@@ -65,7 +65,7 @@ export const settling: readonly Mutant[] = [
     {
       name: 'cap-never-freed',
       breaks: 'Settled work counts against the cap for ever, and the pipeline stands still',
-      find: 'this.#inFlight.remove(tracked.held)',
+      find: 'for (const { held } of prefix) this.#inFlight.remove(held)',
       replace: '',
     },
     {
@@ -89,7 +89,7 @@ export const settling: readonly Mutant[] = [
     {
       name: 'end-before-commit',
       breaks: 'The pipeline ends before the last positions are stored',
-      find: 'await committer.flush()',
+      find: 'await Promise.race([committer.flush(), givenUp])',
       replace: '',
     },
     {

@@ -11,16 +11,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import { columns } from '../../core/cli/terminal.ts'
+import { mutants as all } from './all.ts'
 import { type Checkout, copyCheckout, type TestRun } from './checkout.ts'
-import { dedupe } from './dedupe.ts'
-import { fileInput } from './file-input.ts'
-import { fileOutput } from './file-output.ts'
-import { delivery } from './flow-delivery.ts'
-import { settling } from './flow-settling.ts'
-import { workers } from './flow-workers.ts'
-import { framing } from './framing.ts'
 import { type Mutant, mutate } from './mutant.ts'
-import { state } from './state.ts'
 
 const AT_ONCE = 2
 /** How many `--rotate` takes, about. */
@@ -30,7 +23,6 @@ const HANG_FACTOR = 3
 const HANG_MS = 10_000
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const all: readonly Mutant[] = [settling, delivery, workers, state, fileInput, fileOutput, framing, dedupe].flat()
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -41,8 +33,6 @@ const { values: flags, positionals } = parseArgs({
   },
 })
 
-const twice = all.find(({ name }, index) => all.findIndex(other => other.name === name) !== index)
-if (twice) throw new Error(`two mutants are called ${twice.name}`)
 if (flags.list) console.log(columns(all.map(({ name, file, breaks }) => [name, file, breaks])))
 else process.exitCode = (await runAll(await chosen())) ? 0 : 1
 

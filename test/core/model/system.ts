@@ -1,7 +1,8 @@
 // The system under test: a real pipeline of two outputs, a gate between two filters, and inputs that read what the sources keep.
+
+import type { memoryStore } from '../../../core/cli/memory-store.ts'
 import type { Pipeline } from '../../../core/flow/pipeline.ts'
 import type { Chunk, Codec, Filter, Input, Output } from '../../../core/plugin/interfaces.ts'
-import type { memoryStore } from '../../../core/state/memory.ts'
 import { inProcess } from '../../kit/in-process.ts'
 import { type Faults, faultyStore, faultyWrite, type Process } from './faults.ts'
 import { gate } from './gate.ts'

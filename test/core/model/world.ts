@@ -1,6 +1,7 @@
 // The world around the pipeline under test: sources that keep what they gave, runs that end and begin again, crashes in between.
+
+import { memoryStore } from '../../../core/cli/memory-store.ts'
 import { buffers } from '../../../core/plugin/buffers.ts'
-import { memoryStore } from '../../../core/state/memory.ts'
 import { quiet, virtualClock } from '../../kit/virtual-clock.ts'
 import { type Faults, noFaults, type Process } from './faults.ts'
 import { OUTPUTS, type RecordSpec } from './records.ts'

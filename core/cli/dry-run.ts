@@ -1,5 +1,11 @@
 // Runs records through a pipeline's codec, filters, gates and routes without opening its inputs and outputs: for `penstock test`.
 import type { PipelineConfig } from '../config/types.ts'
+import { contextOf } from '../flow/context.ts'
+import type { Packed, StepSpec } from '../flow/packed.ts'
+import { siteOf } from '../flow/site.ts'
+import { pluginLoader, specOf, tableLoader, transformSpec } from '../flow/steps.ts'
+import { Tables } from '../flow/tables.ts'
+import { buildTransform } from '../flow/transform.ts'
 import { systemClock } from '../observe/clock.ts'
 import { Health } from '../observe/health.ts'
 import { MetricsStore } from '../observe/metrics.ts'
@@ -8,13 +14,7 @@ import { PenstockError } from '../plugin/errors.ts'
 import type { Chunk, Codec, Gate, Log } from '../plugin/interfaces.ts'
 import { copyJson, type JsonObject } from '../plugin/json.ts'
 import { loadPlugin } from '../plugin/registry.ts'
-import { memoryStore } from '../state/memory.ts'
-import { contextOf } from './context.ts'
-import type { Packed, StepSpec } from './packed.ts'
-import { siteOf } from './site.ts'
-import { pluginLoader, specOf, tableLoader, transformSpec } from './steps.ts'
-import { Tables } from './tables.ts'
-import { buildTransform } from './transform.ts'
+import { memoryStore } from './memory-store.ts'
 
 export interface DryResult {
   /** Events behind the last filter, in order, with the outputs that take them. */

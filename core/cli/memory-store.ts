@@ -1,6 +1,6 @@
 // A store in memory, for work that must leave no trace: `penstock test`, and tests of plugins.
 import type { Json } from '../plugin/json.ts'
-import type { DeadLetter, LetterFilter, Store, StoredLetter } from './types.ts'
+import type { DeadLetter, LetterFilter, Store, StoredLetter } from '../state/types.ts'
 
 /** Keeps everything until it is forgotten with the object. */
 export function memoryStore(): Store & { readonly stored: readonly StoredLetter[] } {

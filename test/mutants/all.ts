@@ -1,0 +1,12 @@
+// Every mutant there is, area by area.
+import { dedupe } from './dedupe.ts'
+import { fileInput } from './file-input.ts'
+import { fileOutput } from './file-output.ts'
+import { delivery } from './flow-delivery.ts'
+import { settling } from './flow-settling.ts'
+import { workers } from './flow-workers.ts'
+import { framing } from './framing.ts'
+import type { Mutant } from './mutant.ts'
+import { state } from './state.ts'
+
+export const mutants: readonly Mutant[] = [settling, delivery, workers, state, fileInput, fileOutput, framing, dedupe].flat()
