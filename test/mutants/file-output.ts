@@ -125,6 +125,13 @@ export const fileOutput: readonly Mutant[] = [
       find: 'if (fsync) await syncFolder(on, folder)',
       replace: '',
     },
+    {
+      name: 'place-not-asked',
+      breaks: 'A folder that becomes a link and a folder again leads events outside',
+      find: 'place !== undefined && !inside(realBase, place)',
+      replace: 'false',
+      tests: ['plugins/file-output-links'],
+    },
   ]),
   ...mutantsOf('plugins/outputs/file/disk.ts', OUTPUT, [
     {

@@ -180,6 +180,7 @@ export function faultyDisk(faults: Faults, calls: string[] = []): Disk {
           calls.push(`close ${path}`)
           await handle.close()
         },
+        fd: handle.fd,
         read: handle.read.bind(handle),
         chmod: handle.chmod.bind(handle),
         stat: handle.stat.bind(handle),
@@ -201,6 +202,7 @@ export function faultyDisk(faults: Faults, calls: string[] = []): Disk {
       check('lstat', path)
       return disk.lstat(path)
     },
+    placeOf: disk.placeOf,
     writable: disk.writable,
   }
 }

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import process from 'node:process'
 import { asError, errorCode, PermanentError, RetryableError } from '../../../core/plugin/errors.ts'
 
-export type Handle = Pick<fs.FileHandle, 'writev' | 'datasync' | 'sync' | 'truncate' | 'read' | 'chmod' | 'close'> & {
+export type Handle = Pick<fs.FileHandle, 'fd' | 'writev' | 'datasync' | 'sync' | 'truncate' | 'read' | 'chmod' | 'close'> & {
   stat(options: { bigint: true }): Promise<Stats>
 }
 export type Stats = Awaited<ReturnType<typeof statOf>>
@@ -19,6 +19,8 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>
   realpath(path: string): Promise<string>
   lstat(path: string): Promise<Stats>
+  /** Where an open file lies now, whatever path it was opened by; undefined where the system does not say. */
+  placeOf(handle: Handle): Promise<string | undefined>
   /** Rejects when files cannot be made in the folder. */
   writable(folder: string): Promise<void>
 }
@@ -29,6 +31,12 @@ export const disk: Disk = {
   rename: (from, to) => fs.rename(from, to),
   realpath: path => fs.realpath(path),
   lstat: statOf,
+  placeOf: ({ fd }) =>
+    fs.readlink(`/proc/self/fd/${fd}`).catch((error: unknown) => {
+      // Only Linux has it, and not every container shows it.
+      if (errorCode(asError(error)) !== 'ENOENT') throw error
+      return undefined
+    }),
   // The dot makes a file in the folder's place an ENOTDIR.
   writable: folder => fs.access(`${folder}/.`, constants.W_OK | constants.X_OK),
 }

@@ -62,6 +62,9 @@ export async function openInside(on: Disk, base: string, path: string, modes: Mo
     const there = await on.lstat(real)
     if (there.ino !== stats.ino || there.dev !== stats.dev)
       throw new RetryableError(`file: ${path} was moved while it was opened`)
+    // A folder that is a link time and again can deceive each look at its path, but not the one at what is open.
+    const place = await on.placeOf(handle)
+    if (place !== undefined && !inside(realBase, place)) throw leaves(base, path, `${folder} became a link`)
     return { handle, real, stats }
   } catch (error) {
     await handle.close()
