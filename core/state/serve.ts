@@ -17,6 +17,8 @@ const BESIDE_PAUSE_MS = 15
 /** After so many transactions the room that is kept for a full disk is looked after. */
 const WARM_EVERY = 1000
 const WARM_RETRY_MS = 1000
+/** It is taken for the first time after so long: a start, and a short run, need not wait for it. */
+const WARM_FIRST_MS = 250
 
 const DOING: Readonly<Record<Operation, string>> = {
   commit: 'save positions',
@@ -57,6 +59,7 @@ export function serve(port: MessagePort, data: StoreData): void {
   const progress = new Map<number, Progress>()
   let transactions = 0
   let hasRoom = true
+  const firstRoom = beside ? undefined : setTimeout(takeRoom, WARM_FIRST_MS)
 
   const onState = lane<Request>(state, {
     group: queue =>
@@ -111,8 +114,6 @@ export function serve(port: MessagePort, data: StoreData): void {
     else onState(request)
   })
   answer({ kind: 'opened' })
-  // After the answer: nobody has to wait for it.
-  if (!beside) setImmediate(takeRoom)
 
   function commit(requests: readonly RequestOf<'commit'>[]): void {
     state.exec('BEGIN IMMEDIATE')
@@ -172,6 +173,7 @@ export function serve(port: MessagePort, data: StoreData): void {
   }
 
   function takeRoom(): void {
+    clearTimeout(firstRoom)
     try {
       const hadRoom = hasRoom
       hasRoom = warm(folder, state, files.letters)
@@ -189,6 +191,7 @@ export function serve(port: MessagePort, data: StoreData): void {
   }
 
   function close(id: number): void {
+    clearTimeout(firstRoom)
     for (const db of [state, files.letters]) {
       try {
         db.exec(`PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(${beside ? 'PASSIVE' : 'TRUNCATE'})`)
