@@ -65,6 +65,8 @@ export function tell(error: Error): number {
     if (!(error instanceof PenstockError) && !(error as { code?: string }).code)
       process.stderr.write(`${lines(error.stack ?? '')}\n`)
   }
+  if (/\b(EMFILE|ENFILE)\b|too many open files/.test(error.message))
+    process.stderr.write('the process may open no more files: raise its limit (ulimit -n, or LimitNOFILE of its service)\n')
   return exitCodeOf(error)
 }
 

@@ -116,7 +116,7 @@ export function failureOf(error: unknown, folder: string, what: string): Failure
         )
       return failure(
         'PEN_STATE_UNWRITABLE',
-        'a file cannot be opened: see that this user may read and write the folder and its files',
+        'a file cannot be opened: see that this user may read and write the folder and its files, and that the process may open more files (ulimit -n)',
       )
     case READONLY:
       return failure('PEN_STATE_UNWRITABLE', 'it is not writable: see that this user may write the folder and its files')

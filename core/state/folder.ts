@@ -158,6 +158,8 @@ function unwritable(path: string, error: unknown): Error {
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return refusal('ENOSPC', `state: cannot create files in ${path}: no space left on the disk (${code}): make room there`, error)
   }
+  if (code === 'EMFILE' || code === 'ENFILE')
+    return refusal('PEN_STATE_IO', `state: ${path} cannot be opened (${code}): too many files are open`, error)
   const why = code === 'ENOTDIR' || code === 'EEXIST' ? `is not a folder (${code})` : `is not writable (${code})`
   return refusal(
     'PEN_STATE_UNWRITABLE',

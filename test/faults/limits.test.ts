@@ -61,6 +61,25 @@ t.test(
   },
 )
 
+t.test(
+  'row 17: a start without enough descriptors says which limit to raise, and loses nothing',
+  { skip: noPrlimit },
+  async t => {
+    const cwd = t.testdir({ 'in.ndjson': events(0, 5) })
+    pipeline(cwd, { inputs: [{ type: 'file', paths: ['in.ndjson'] }], outputs: [{ type: 'file', path: 'o.ndjson' }] })
+    let refused = 0
+    for (const limit of [24, 26, 28, 30, 32, 64]) {
+      const { code, stderr } = await engine(t, cwd, { prefix: ['prlimit', `--nofile=${limit}`] }).ended
+      if (code === 0) continue
+      refused++
+      t.match(stderr, /ulimit -n/, `with ${limit}`)
+      t.notMatch(stderr, /^ {4}at /m, 'no stack')
+    }
+    t.ok(refused >= 2, `${refused} starts were refused`)
+    t.same(wrong(numbers(join(cwd, 'o.ndjson')), 5, true), [])
+  },
+)
+
 t.test('row 18: files may not grow further: as a full disk, and it goes on when they may', { skip: noPrlimit }, async t => {
   const cwd = t.testdir({ 'in.ndjson': '' })
   const [input, out, state] = [join(cwd, 'in.ndjson'), join(cwd, 'o.ndjson'), join(cwd, 'state')]
