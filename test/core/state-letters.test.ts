@@ -126,8 +126,13 @@ t.test('row 14: at the limit a letter is refused with the ways out, others of th
   t.teardown(() => store.close())
   const big = letter({ bytes: Buffer.alloc(6000) })
   await store.letters.add([big])
+  // Somebody else's lock keeps both calls waiting until they are in one transaction.
+  const other = new DatabaseSync(join(folder, 'letters.db'), { timeout: 5000 })
+  other.exec('BEGIN IMMEDIATE')
   const refused = failure(store.letters.add([letter(), big]))
   const small = store.letters.add([letter()])
+  await store.allPositions()
+  other.close()
   const { code, message } = await refused
   t.equal(code, 'PEN_DEAD_LETTERS_FULL')
   t.match(
