@@ -1,13 +1,14 @@
 // A growing byte buffer that documents are written into one after the other: joined strings would cost a third more CPU.
-import { buffers } from './buffers.ts'
+import { buffers, POOLED_BYTES } from './buffers.ts'
 
 /** Where an output's `encode` writes. */
 export class ByteWriter {
   #buffer: Buffer
   #used = 0
 
-  constructor(buffer: Buffer = buffers.take()) {
-    this.#buffer = buffer
+  /** @param bytes About so many are expected; it grows where more come. */
+  constructor(bytes = POOLED_BYTES) {
+    this.#buffer = buffers.take(Math.min(bytes, POOLED_BYTES))
   }
 
   /** Bytes written so far. */
