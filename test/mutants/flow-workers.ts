@@ -97,4 +97,22 @@ export const workers: readonly Mutant[] = [
       replace: 'output.routed + old.routed',
     },
   ]),
+  ...mutantsOf(
+    'core/plugin/buffers.ts',
+    ['core/buffers'],
+    [
+      {
+        name: 'given-out-twice',
+        breaks: 'A buffer that was given back twice belongs to two chunks at once',
+        find: 'if (!taken.delete(buffer)) return',
+        replace: 'taken.delete(buffer)',
+      },
+      {
+        name: 'pool-of-any-size',
+        breaks: 'A chunk gets a buffer that is too small for it, or a few lines hold one for a whole chunk',
+        find: 'size === buffer.byteLength',
+        replace: 'size >= 0',
+      },
+    ],
+  ),
 ]
