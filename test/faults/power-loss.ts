@@ -28,10 +28,11 @@ export function losePower(folder: string, durable: Map<string, number>, notes: r
     durable.set(from, durable.get(to) ?? 0)
     durable.delete(to)
   }
-  let moving: readonly [from: string, to: string] | undefined
+  /** Renames that have begun, to what: two outputs may be at it at once. */
+  const moving = new Map<string, string>()
   for (const note of notes) {
     const { made, moved, synced, cut, size = 0 } = note
-    moving = note.moving ?? (moved ? undefined : moving)
+    if (note.moving) moving.set(...note.moving)
     if (made !== undefined && !durable.has(made)) {
       durable.set(made, 0)
       isKnown.add(made)
@@ -39,6 +40,7 @@ export function losePower(folder: string, durable: Map<string, number>, notes: r
     }
     if (moved) {
       const [from, to] = moved
+      moving.delete(from)
       durable.set(to, durable.get(from) ?? 0)
       durable.delete(from)
       isKnown.add(to)
@@ -51,7 +53,7 @@ export function losePower(folder: string, durable: Map<string, number>, notes: r
     if (cut !== undefined) durable.set(cut, Math.min(size, durable.get(cut) ?? 0))
   }
   // The kill came before these could be noted.
-  if (moving && !isKnown.has(moving[1])) move(...moving)
+  for (const [from, to] of moving) if (!isKnown.has(to)) move(from, to)
   for (const path of sizesBelow(folder).keys()) if (!isKnown.has(path)) rmSync(path, { recursive: true, force: true })
 
   let names = 0
