@@ -52,8 +52,8 @@ export function losePower(folder: string, durable: Map<string, number>, notes: r
     }
     if (cut !== undefined) durable.set(cut, Math.min(size, durable.get(cut) ?? 0))
   }
-  // The kill came before these could be noted.
-  for (const [from, to] of moving) if (!isKnown.has(to)) move(from, to)
+  // The kill came before these could be noted: what is durable of them still stands under the name before.
+  for (const [from, to] of moving) if (!isKnown.has(to) && existsSync(to) && !existsSync(from)) renameSync(to, from)
   for (const path of sizesBelow(folder).keys()) if (!isKnown.has(path)) rmSync(path, { recursive: true, force: true })
 
   let names = 0
