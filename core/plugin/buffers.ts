@@ -15,8 +15,13 @@ const SMALL_BYTES = 32 * 1024
  */
 const KEPT = 256
 
+/** After so many returns it is looked how many idle buffers nobody has needed meanwhile, and a share of these is let go. */
+const LOOK_AFTER = 1024
+const LET_GO_SHARE = 8
+
 const { copy } = Buffer.prototype
-const pools = [SMALL_BYTES, POOLED_BYTES].map(size => ({ size, idle: [] as Buffer[] }))
+/** `least`: the fewest that were idle since the last look; `returns`: how often one was given back since then. */
+const pools = [SMALL_BYTES, POOLED_BYTES].map(size => ({ size, idle: [] as Buffer[], least: 0, returns: 0 }))
 /** Pooled memory that somebody holds: what is given back twice must not be handed out twice. */
 const taken = new WeakSet<ArrayBufferLike>()
 
@@ -26,6 +31,7 @@ export const buffers = {
     const pool = pools.find(({ size }) => bytes <= size)
     if (!pool) return Buffer.from(new SharedArrayBuffer(bytes))
     const buffer = pool.idle.pop() ?? Buffer.from(new SharedArrayBuffer(pool.size))
+    pool.least = Math.min(pool.least, pool.idle.length)
     taken.add(buffer.buffer)
     return buffer
   },
@@ -34,7 +40,13 @@ export const buffers = {
   recycle({ buffer }: Uint8Array): void {
     if (!taken.delete(buffer)) return
     const pool = pools.find(({ size }) => size === buffer.byteLength)
-    if (pool && pool.idle.length < KEPT) pool.idle.push(Buffer.from(buffer as SharedArrayBuffer))
+    if (!pool) return
+    if (pool.idle.length < KEPT) pool.idle.push(Buffer.from(buffer as SharedArrayBuffer))
+    if (++pool.returns < LOOK_AFTER) return
+    // What an outage has filled would stay touched for ever. The ones at the front are those that nobody has needed for longest.
+    pool.idle.splice(0, Math.ceil(pool.least / LET_GO_SHARE))
+    pool.returns = 0
+    pool.least = pool.idle.length
   },
 
   /** Copies bytes to a place in a buffer. `set` would take ten times as long: it copies word by word where memory is shared. */

@@ -21,6 +21,20 @@ t.test('what is given back is handed out again, to one holder at a time, and to 
   t.not(buffers.take(POOLED_BYTES + 1).buffer, huge.buffer, 'what is larger than usual is not kept')
 })
 
+t.test('what a burst has taken is let go when it was not needed for long', async t => {
+  const burst = Array.from({ length: 200 }, () => buffers.take())
+  const memories = new Set(burst.map(({ buffer }) => buffer))
+  for (const buffer of burst) buffers.recycle(buffer)
+  const kept = () => {
+    const all = Array.from({ length: 200 }, () => buffers.take())
+    for (const buffer of [...all].reverse()) buffers.recycle(buffer)
+    return all.filter(({ buffer }) => memories.has(buffer)).length
+  }
+  t.equal(kept(), 200, 'at first all of it is kept')
+  for (let turn = 0; turn < 100_000; turn++) buffers.recycle(buffers.take())
+  t.ok(kept() < 20, 'later little')
+})
+
 t.test('a writer that was asked for little grows to what comes, and gives its smaller buffers back', async t => {
   const first = buffers.take(100)
   buffers.recycle(first)
