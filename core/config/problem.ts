@@ -1,6 +1,6 @@
 // Errors of a pipeline file: where, what, and the source line, with every secret masked.
 import { styleText } from 'node:util'
-import { neverShow, visible } from '../observe/text.ts'
+import { neverShow, shortened, visible } from '../observe/text.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import type { Place, Tree } from './tree.ts'
 
@@ -168,7 +168,7 @@ export class Report {
     const problems = new Map<string, Problem>()
     for (const { place, message } of [...found].sort((a, b) => a.place.start - b.place.start)) {
       if (problems.size === MOST) break
-      const shown = cut(visible(this.#masked(message)))
+      const shown = shortened(visible(this.#masked(message)), LONGEST)
       const line = this.line(place.start)
       const begin = this.#lines[line - 1] as number
       const source = this.#source(begin, place)
@@ -222,8 +222,4 @@ export class Report {
     }
     return shown
   }
-}
-
-function cut(message: string): string {
-  return message.length > LONGEST ? `${message.slice(0, LONGEST)}… (${message.length} characters)` : message
 }

@@ -1,5 +1,5 @@
 // Takes what the transform made of a chunk: asks the gates, counts, writes dead letters, and hands every output its items.
-import { masked } from '../observe/text.ts'
+import { masked, shortened } from '../observe/text.ts'
 import { errorCode } from '../plugin/errors.ts'
 import type { Address, Gate } from '../plugin/interfaces.ts'
 import type { DeadLetter } from '../state/types.ts'
@@ -219,8 +219,8 @@ export class FanOut {
       ...this.#base(tracked),
       step,
       stage,
-      code: cut(masked(code)),
-      error: cut(masked(error)),
+      code: shortened(masked(code), LONGEST),
+      error: shortened(masked(error), LONGEST),
       ...(event !== undefined && { event }),
       ...(offset !== undefined && { offset: offset + tracked.startOf(record) }),
       // A copy: the chunk's buffer is used again once it is settled.
@@ -233,8 +233,4 @@ export class FanOut {
     const { pipeline, inputs } = this.#options
     return { pipeline, input: inputs[tracked.input] ?? '', meta: tracked.job.meta, tries: tracked.letterTries }
   }
-}
-
-function cut(text: string): string {
-  return text.length > LONGEST ? `${text.slice(0, LONGEST)}… (${text.length} characters)` : text
 }

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import type { Log } from '../plugin/interfaces.ts'
 import type { JsonObject } from '../plugin/json.ts'
-import { harmlessLine, masked, visible } from './text.ts'
+import { harmlessLine, masked, shortened, visible } from './text.ts'
 
 export const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type Level = (typeof LEVELS)[number]
@@ -60,8 +60,7 @@ function openPino({ level, pretty, color, write }: LogSettings) {
 
 /** Secrets go first: the half of one that a cut leaves would not be found. */
 function cut(text: string): string {
-  const shown = masked(text)
-  return shown.length > LONGEST ? `${shown.slice(0, LONGEST)}… (${shown.length} characters)` : shown
+  return shortened(masked(text), LONGEST)
 }
 
 function capped(fields: JsonObject): JsonObject {

@@ -46,6 +46,11 @@ export function visible(text: string): string {
   return harmless(masked(text))
 }
 
+/** The text, or its beginning and how long it is. */
+export function shortened(text: string, longest: number): string {
+  return text.length > longest ? `${text.slice(0, longest)}… (${text.length} characters)` : text
+}
+
 /** The same characters of a line of JSON, as JSON itself writes them; the line keeps its end. */
 export function harmlessLine(line: string): string {
   return line.endsWith('\n') ? `${harmless(line.slice(0, -1))}\n` : harmless(line)

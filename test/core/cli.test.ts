@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { root } from '../kit/cases.ts'
 import { penstock, start } from '../kit/process.ts'
+import { until } from '../kit/until.ts'
 
 t.setTimeout(150_000)
 
@@ -181,14 +182,6 @@ function following(cwd: string, extra = ''): void {
     join(cwd, 'p.yaml'),
     `name: p\n${extra}inputs: [{ type: file, paths: [in.ndjson], follow: true }]\noutputs: [{ type: file, id: out, path: out/o.ndjson }]\n`,
   )
-}
-
-async function until(happened: () => boolean): Promise<void> {
-  const started = performance.now()
-  while (!happened()) {
-    if (performance.now() - started > 60_000) throw new Error('it did not happen within a minute')
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
 }
 
 t.test('row 23: SIGTERM delivers what was read and ends with 0; the next run goes on from there', async t => {

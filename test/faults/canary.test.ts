@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { CANARY_VARIABLE, canary, filesWithCanary, findCanary, PLANTED } from '../kit/canary.ts'
 import { penstock, start } from '../kit/process.ts'
 import { full } from '../kit/rounds.ts'
+import { until } from '../kit/until.ts'
 import { lettersIn, linesOf, shown, source } from './poison-support.ts'
 
 t.setTimeout(150_000)
@@ -28,14 +29,6 @@ function plant(t: Test, pipeline: object, files: Readonly<Record<string, string>
   writeFileSync(join(folder, 'p.yaml'), JSON.stringify({ name: 'p', inputs: [{ type: 'file', paths: ['in.*'] }], ...pipeline }))
   for (const [name, text] of Object.entries({ 'in.ndjson': '{"n":1}\n', ...files })) writeFileSync(join(folder, name), text)
   return cwd
-}
-
-async function until<T>(found: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  for (const end = performance.now() + 60_000; performance.now() < end; await new Promise(resolve => setTimeout(resolve, 20))) {
-    const one = await found()
-    if (one) return one
-  }
-  throw new Error('it did not happen within a minute')
 }
 
 t.test('the search finds a secret as text, in base64 and in files, and a run that shows one fails', async t => {

@@ -2,9 +2,9 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { until } from '../kit/kill-run.ts'
 import { Scene, told } from '../kit/kill-scene.ts'
 import { full, randomOf, rounds, seed } from '../kit/rounds.ts'
+import { until } from '../kit/until.ts'
 
 const CAMPAIGNS = full ? 2 : 1
 const KILLS = Math.ceil(rounds(70) / CAMPAIGNS)

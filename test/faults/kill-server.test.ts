@@ -3,11 +3,12 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { root } from '../kit/cases.ts'
-import { balance, leftIn, type Stored, storedIn, until } from '../kit/kill-run.ts'
+import { balance, leftIn, type Stored, storedIn } from '../kit/kill-run.ts'
 import { Scene, told } from '../kit/kill-scene.ts'
 import { ledgerServer, MOMENTS } from '../kit/kill-server.ts'
 import { OUTPUTS } from '../kit/ledger.ts'
 import { full, randomOf, rounds, seed } from '../kit/rounds.ts'
+import { until } from '../kit/until.ts'
 
 const CAMPAIGNS = full ? 2 : 1
 const KILLS = Math.ceil(rounds(60) / CAMPAIGNS)

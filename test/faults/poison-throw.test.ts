@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { penstock, start } from '../kit/process.ts'
 import { full } from '../kit/rounds.ts'
+import { until } from '../kit/until.ts'
 import { balances, lettersIn, linesOf, type Outcome, shown, source, through } from './poison-support.ts'
 import { WAYS } from './poison-throws.ts'
 
@@ -121,11 +122,3 @@ t.test(
     t.same(outcome.letters, [], 'so many are no accident of an event: none was given up')
   },
 )
-
-async function until(happened: () => Promise<boolean>): Promise<void> {
-  const started = performance.now()
-  while (!(await happened())) {
-    if (performance.now() - started > 60_000) throw new Error('it did not happen within a minute')
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-}

@@ -5,8 +5,9 @@ import { Health } from '../../core/observe/health.ts'
 import { LIMITS, serve } from '../../core/observe/http.ts'
 import { MetricsStore } from '../../core/observe/metrics.ts'
 import { quietLog } from '../kit/in-process.ts'
+import { until } from '../kit/until.ts'
 import { shown } from './poison-support.ts'
-import { AUTHORIZED, ask, NASTY, send, serving, until } from './web-support.ts'
+import { AUTHORIZED, ask, NASTY, send, serving } from './web-support.ts'
 
 t.setTimeout(150_000)
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { CANARY_VARIABLE, canary } from '../kit/canary.ts'
 import { start } from '../kit/process.ts'
+import { until } from '../kit/until.ts'
 
 /** The server's token, which must not be seen anywhere. */
 export const TOKEN = canary('env')
@@ -56,14 +57,6 @@ export function send(port: number, request: string, host = '127.0.0.1'): Promise
 export function ask(port: number, first: string, ...lines: string[]): Promise<Answer> {
   const host = lines.some(line => /^host:/i.test(line)) ? [] : [`Host: 127.0.0.1:${port}`]
   return send(port, `${[`${first} HTTP/1.1`, ...host, ...lines, 'Connection: close'].join('\r\n')}\r\n\r\n`)
-}
-
-export async function until<T>(found: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
-  for (const end = performance.now() + 60_000; performance.now() < end; await new Promise(resolve => setTimeout(resolve, 20))) {
-    const one = await found()
-    if (one) return one
-  }
-  throw new Error('it did not happen within a minute')
 }
 
 /** The program with a pipeline that follows a file; resolves when it listens and has delivered the first event. */

@@ -9,8 +9,9 @@ import { MetricsStore } from '../../core/observe/metrics.ts'
 import { MARK } from '../kit/canary.ts'
 import { quietLog } from '../kit/in-process.ts'
 import { penstock } from '../kit/process.ts'
+import { until } from '../kit/until.ts'
 import { shown } from './poison-support.ts'
-import { AUTHORIZED, answers, ask, send, serving, TOKEN, until } from './web-support.ts'
+import { AUTHORIZED, answers, ask, send, serving, TOKEN } from './web-support.ts'
 
 t.setTimeout(150_000)
 

@@ -68,20 +68,6 @@ export function endWith(t: { teardown(fn: () => void): void }, life: Life): Life
   return life
 }
 
-/** Resolves when `found` gives something; rejects after a minute with what `why` says. */
-export async function until<T>(
-  found: () => T | undefined | false | Promise<T | undefined | false>,
-  why: () => string,
-): Promise<T> {
-  const end = performance.now() + 60_000
-  for (;;) {
-    const value = await found()
-    if (value !== undefined && value !== false) return value
-    if (performance.now() > end) throw new Error(`it never happened: ${why()}`)
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}
-
 export interface Stored {
   /** Bytes of a source that are stored as read, by its path in the folder. */
   readonly positions: ReadonlyMap<string, number>

@@ -15,9 +15,9 @@ import {
   live,
   storedIn,
   textOf,
-  until,
 } from './kill-run.ts'
 import { Ledger, type Output, STAGE, type Totals } from './ledger.ts'
+import { until } from './until.ts'
 
 export type Compression = 'none' | 'gzip' | 'zstd'
 /** Endings of the files that `logins` writes. */

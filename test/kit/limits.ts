@@ -9,6 +9,7 @@ import { CANARY_VARIABLE, canary, leaks } from './canary.ts'
 import { root } from './cases.ts'
 import type { Ran } from './process.ts'
 import { full } from './rounds.ts'
+import { until as soon } from './until.ts'
 
 /** For the `skip` of tests that are variants of others. */
 export const onlyFull = full ? false : 'only in npm run test:full'
@@ -135,11 +136,7 @@ export function command(t: Pick<Test, 'teardown'>, cwd: string, ...args: readonl
 
 /** Resolves when this has happened; after a minute it says what has not. */
 export async function until(what: string, happened: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
-  const end = performance.now() + ms
-  while (!(await happened())) {
-    if (performance.now() > end) throw new Error(`not within ${ms / 1000} s: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 25))
-  }
+  await soon(happened, () => what, { ms, every: 25 })
 }
 
 /** Writes p.yaml (or another file of this name); YAML reads JSON. */
