@@ -2,9 +2,11 @@
 // writes. A first run without a kill says which points there are.
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import type { Life } from '../kit/kill-run.ts'
 import { type Compression, type Note, Scene, told } from '../kit/kill-scene.ts'
 import type { Totals } from '../kit/ledger.ts'
 import { full, randomOf, rounds, seed } from '../kit/rounds.ts'
+import { until } from '../kit/until.ts'
 
 /** Kills of the tenth; a full run has as many as there are points, and more. */
 const KILLS = rounds(70)
@@ -12,8 +14,15 @@ const LANES = full ? 2 : 1
 /** How often points that were not met are tried again. */
 const MOST_TRIES = 20
 const COMPRESSIONS: readonly Compression[] = ['gzip', 'zstd', 'none']
-/** A start that makes everything, and one that finds it there with half a line at its end, have other points. */
-type Start = 'fresh' | 'again'
+/**
+ * A start that makes everything, and one that finds it there with half a line at its end, have other points. What comes later than a
+ * short life lasts needs a program that goes on.
+ */
+type Start = 'fresh' | 'again' | 'late'
+/** The room that is kept for a full disk is taken a while after the start: the last of it. */
+const LATE = 'state/letters.db: BEGIN IMMEDIATE; INSERT INTO reserve, after'
+/** What a short life comes to only on a busy machine. */
+const LATE_POINTS = /reserve|cache_size|wal_checkpoint/
 interface Target {
   readonly start: Start
   readonly point: string
@@ -29,7 +38,7 @@ function pointsOf(notes: readonly Note[]): Map<string, number> {
   return points
 }
 
-/** Runs without a kill, from nothing and then on what is there; all points, and how often each is met. */
+/** Runs without a kill, from nothing, then on what is there, then on and on; all points, and how often each is met. */
 async function record(t: Test): Promise<Record<Start, Map<string, number>>> {
   const scene = new Scene(t.testdir({}), { random: randomOf(200) })
   scene.more(20)
@@ -42,10 +51,29 @@ async function record(t: Test): Promise<Record<Start, Map<string, number>>> {
   scene.more(20)
   const second = await scene.start(t, 'once', {}).ended
   t.equal(second.code, 0, second.stderr)
-  return { fresh, again: pointsOf(scene.notes()) }
+  const again = pointsOf(scene.notes())
+  scene.more(20)
+  const life = scene.start(t, 'follow', {})
+  await stopLate(scene, life)
+  const third = await life.ended
+  t.equal(third.code, 0, third.stderr)
+  const late = pointsOf(scene.notes())
+  for (const points of [fresh, again])
+    for (const point of points.keys()) if (late.has(point)) (LATE_POINTS.test(point) ? points : late).delete(point)
+  return { fresh, again, late }
 }
 
 const HALF = 'out/all.ndjson: write, half done #1'
+
+/** Stops a program that goes on once it has done all that it does late. */
+async function stopLate(scene: Scene, life: Life): Promise<void> {
+  let over = false
+  void life.ended.then(() => {
+    over = true
+  })
+  await until(() => over || scene.notes().some(({ point }) => point === LATE), life.stderr)
+  life.child.kill('SIGTERM')
+}
 
 /** What is done again and again while events flow. */
 const OFTEN = /COMMIT of|INSERT INTO|half done|datasync|rename|create/
@@ -53,11 +81,11 @@ const OFTEN = /COMMIT of|INSERT INTO|half done|datasync|rename|create/
 /** The first time of each point; of what is done often also the last one, and one in between. */
 function targetsOf(points: Record<Start, Map<string, number>>, random: () => number): Target[] {
   const targets: Target[] = []
-  for (const start of ['again', 'fresh'] as const) {
+  for (const start of ['again', 'fresh', 'late'] as const) {
     for (const [point, n] of points[start]) {
       if (start === 'fresh' && points.again.has(point)) continue
       targets.push({ start, point, n: 1 })
-      if (!OFTEN.test(point)) continue
+      if (start === 'late' || !OFTEN.test(point)) continue
       if (n > 2) targets.push({ start, point, n: 2 + Math.floor(random() * (n - 2)) })
       if (n > 1) targets.push({ start, point, n })
     }
@@ -82,8 +110,8 @@ async function chain(t: Test, scene: Scene, targets: readonly Target[], tally: T
   const missed: Target[] = []
   for (const target of targets) {
     // What only half a line brings about needs one.
-    if (target.point.includes('truncate')) await life(HALF)
-    if (!(await life(`${target.point} #${target.n}`))) missed.push(target)
+    if (target.point.includes('truncate')) await life(HALF, 'once')
+    if (!(await life(`${target.point} #${target.n}`, target.start === 'late' ? 'follow' : 'once'))) missed.push(target)
     else tally.points.add(target.point)
   }
   if (random() < 0.25) await scene.finish(t)
@@ -91,9 +119,11 @@ async function chain(t: Test, scene: Scene, targets: readonly Target[], tally: T
   tally.totals.push(scene.totals())
   return missed
 
-  async function life(at: string): Promise<boolean> {
+  async function life(at: string, how: 'once' | 'follow'): Promise<boolean> {
     scene.more(20)
-    const { signal, code, stderr } = await scene.start(t, 'once', { at, dice: random() }).ended
+    const life = scene.start(t, how, { at, dice: random() })
+    if (how === 'follow') await stopLate(scene, life)
+    const { signal, code, stderr } = await life.ended
     if (signal === 'SIGKILL') {
       t.ok(
         scene.notes().some(({ killed, killing }) => (killed ?? killing) === at),
@@ -109,11 +139,12 @@ async function chain(t: Test, scene: Scene, targets: readonly Target[], tally: T
 t.test('rows 3, 4: killed at each point of the writing of state, dead letters and files, nothing is lost', async t => {
   const random = randomOf(201)
   const points = await record(t)
-  const all = new Set([...points.fresh.keys(), ...points.again.keys()])
+  const all = new Set([...points.fresh.keys(), ...points.again.keys(), ...points.late.keys()])
   // So many that a write of every kind is among them: positions, dead letters, files.
   for (const part of [
     'COMMIT of positions',
     'COMMIT of letters',
+    'INSERT INTO reserve',
     'wal_checkpoint',
     'half done',
     'rename',
@@ -125,9 +156,10 @@ t.test('rows 3, 4: killed at each point of the writing of state, dead letters an
       `there are points of ${part}`,
     )
   const targets = targetsOf(points, random)
-  const fresh = targets.filter(({ start }) => start === 'fresh')
+  // What a folder sees only once begins one.
+  const first = targets.filter(({ start }) => start !== 'again')
   const again = targets.filter(({ start }) => start === 'again')
-  const chains = full ? fresh.length : LANES
+  const chains = full ? first.length : LANES
   const perChain = full ? Math.ceil(again.length / chains) : Math.floor(KILLS / chains) - 1
   const tally: Tally = { killed: 0, totals: [], points: new Set(), missed: 0 }
   const missed: Target[] = []
@@ -141,19 +173,17 @@ t.test('rows 3, 4: killed at each point of the writing of state, dead letters an
     })
   }
   t.jobs = LANES
-  await Promise.all(fresh.slice(0, chains).map((first, i) => run([first, ...again.slice(i * perChain, (i + 1) * perChain)])))
+  await Promise.all(first.slice(0, chains).map((target, i) => run([target, ...again.slice(i * perChain, (i + 1) * perChain)])))
   tally.missed = missed.length
   // Batches fall otherwise in each run, and more so on a busy machine: the second and later times of a point may not come, the first one
-  // must. A start from nothing needs a folder of its own; the others take turns in one, written as when the points were recorded.
+  // must. These folders are written as when the points were recorded.
   const owed = () => [...all].filter(point => !tally.points.has(point))
   for (let tries = 0; full && tries < MOST_TRIES && owed().length > 0; tries++) {
-    const found = owed().filter(point => points.again.has(point))
-    if (found.length > 0)
-      await run(
-        [{ start: 'again', point: HALF, n: 1 }, ...found.map(point => ({ start: 'again' as const, point, n: 1 }))],
-        'gzip',
-      )
-    for (const point of owed()) if (!points.again.has(point)) await run([{ start: 'fresh', point, n: 1 }], 'gzip')
+    const of = (point: string): Start => (points.again.has(point) ? 'again' : points.late.has(point) ? 'late' : 'fresh')
+    const left = owed().map(point => ({ start: of(point), point, n: 1 }))
+    const later = left.filter(({ start }) => start === 'again')
+    if (later.length > 0) await run([{ start: 'again', point: HALF, n: 1 }, ...later], 'gzip')
+    for (const target of left) if (target.start !== 'again') await run([target], 'gzip')
   }
   if (full) t.same(owed(), [], 'the program was killed at every point')
   t.ok(tally.killed >= KILLS - 2, `${tally.killed} killed`)

@@ -1,6 +1,6 @@
 // A folder in which the program is killed again and again: a pipeline from files to files, records that a ledger knows, and the checks
 // after each kill and at the end.
-import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import {
@@ -147,7 +147,10 @@ export class Scene {
 
   /** What the program of the last watched start has passed. */
   notes(): Note[] {
-    return linesOf(readFileSync(this.#trace, 'utf8')).map(line => JSON.parse(line) as Note)
+    if (!existsSync(this.#trace)) return []
+    const text = readFileSync(this.#trace, 'utf8')
+    // The program may be writing.
+    return linesOf(text.slice(0, text.lastIndexOf('\n') + 1)).map(line => JSON.parse(line) as Note)
   }
 
   /** The lines of both outputs. `torn`: the program may be writing, or have been killed: the files' ends may be half written. */
