@@ -39,11 +39,8 @@ export class Packing {
   readonly #faults: TransformFault[] = []
   readonly #gated: GatedEvent[] = []
   readonly #redacted = new Map<number, Uint8Array>()
-  readonly #room: number
 
-  /** @param room Bytes that an output may get of the chunk, about. */
-  constructor(filters: number, outputs: number, room: number) {
-    this.#room = room
+  constructor(filters: number, outputs: number) {
     this.#steps = new Array<number>((filters + outputs) * STEP_COUNTS).fill(0)
     this.#outputs = new Array<OutputPacking | undefined>(outputs).fill(undefined)
   }
@@ -153,7 +150,7 @@ export class Packing {
   #output(index: number): OutputPacking {
     let packing = this.#outputs[index]
     if (!packing) {
-      packing = { writer: new ByteWriter(this.#room), ends: [], ids: [], records: [], addresses: undefined, owners: undefined }
+      packing = { writer: new ByteWriter(), ends: [], ids: [], records: [], addresses: undefined, owners: undefined }
       this.#outputs[index] = packing
     }
     return packing

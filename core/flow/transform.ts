@@ -76,8 +76,7 @@ export async function buildTransform(
   let watched: Pick<Job, 'at' | 'culprits'> | undefined
 
   return job => {
-    // Documents are larger than their records, and text is written where three bytes a character fit.
-    pack = new Packing(filters.length, outputs.length, 4 * (job.ends[job.count - 1] ?? 0))
+    pack = new Packing(filters.length, outputs.length)
     replay = job.replay
     watched = job.at || job.culprits ? job : undefined
     const codec = codecs[job.input] as Codec

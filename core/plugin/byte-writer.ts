@@ -1,14 +1,16 @@
 // A growing byte buffer that documents are written into one after the other: joined strings would cost a third more CPU.
 import { buffers, POOLED_BYTES } from './buffers.ts'
 
+/** Up to here a copy is cheaper than all of a buffer that waits for its output. */
+const FEW_BYTES = POOLED_BYTES / 4
+
 /** Where an output's `encode` writes. */
 export class ByteWriter {
   #buffer: Buffer
   #used = 0
 
-  /** @param bytes About so many are expected; it grows where more come. */
-  constructor(bytes = POOLED_BYTES) {
-    this.#buffer = buffers.take(Math.min(bytes, POOLED_BYTES))
+  constructor() {
+    this.#buffer = buffers.take()
   }
 
   /** Bytes written so far. */
@@ -44,9 +46,13 @@ export class ByteWriter {
     this.#used = length
   }
 
-  /** The filled buffer; the writer must not be used after it. */
+  /** What was written; the writer must not be used after it. */
   finish(): Buffer {
-    return this.#buffer
+    const written = this.#buffer.subarray(0, this.#used)
+    if (this.#used > FEW_BYTES) return written
+    const stored = buffers.store(written)
+    buffers.recycle(this.#buffer)
+    return stored
   }
 
   #room(bytes: number): void {

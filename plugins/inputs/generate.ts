@@ -164,7 +164,7 @@ function fill(
     }
     writer.byte(10)
   }
-  const bytes = writer.finish().subarray(0, writer.length)
+  const bytes = writer.finish()
   return { chunk: { bytes, starts: Uint32Array.from(starts), ends: Uint32Array.from(ends), offset, faults }, records }
 }
 

@@ -108,10 +108,28 @@ export const workers: readonly Mutant[] = [
         replace: 'taken.delete(buffer)',
       },
       {
-        name: 'pool-of-any-size',
-        breaks: 'A chunk gets a buffer that is too small for it, or a few lines hold one for a whole chunk',
-        find: 'size === buffer.byteLength',
-        replace: 'size >= 0',
+        name: 'shared-too-soon',
+        breaks: 'A buffer that lines share is filled anew while some of them still wait for their output',
+        find: 'if (shared.open.size > 0) return',
+        replace: 'if (shared.open.size > 1) return',
+      },
+      {
+        name: 'shared-for-ever',
+        breaks: 'A buffer that lines shared is never used again',
+        find: 'shelves.delete(shared.buffer.buffer)\n  buffers.recycle(shared.buffer)',
+        replace: 'shelves.delete(shared.buffer.buffer)',
+      },
+    ],
+  ),
+  ...mutantsOf(
+    'core/plugin/byte-writer.ts',
+    ['core/buffers'],
+    [
+      {
+        name: 'few-lines-hold-all',
+        breaks: 'A few lines that wait for an output hold half a megabyte each',
+        find: 'buffers.recycle(this.#buffer)\n    return stored',
+        replace: 'return stored',
       },
     ],
   ),

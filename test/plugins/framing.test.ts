@@ -94,16 +94,16 @@ for (const [kind, framer] of Object.entries(KINDS)) {
     const long = Buffer.concat([stream.subarray(0, stream.length - 1), ...Array.from({ length: 5000 }, () => Buffer.from(' '))])
     for (const size of [10, 20, 70_000]) {
       const one = framer()
-      const seen = new Set<ArrayBufferLike>()
+      let seen = 0
       const held: { readonly chunk: Chunk; readonly text: string }[] = []
       for (let at = 0; at < long.length; at += size) {
         for (const chunk of one.push(long.subarray(at, at + size))) {
-          t.notOk(seen.has(chunk.bytes.buffer), 'a buffer of its own')
-          seen.add(chunk.bytes.buffer)
-          held.push({ chunk, text: JSON.stringify(recordsOf(chunk)) })
+          if (seen++ % 2 === 0) held.push({ chunk, text: JSON.stringify(recordsOf(chunk)) })
+          else buffers.recycle(chunk.bytes)
         }
       }
-      for (const { chunk, text } of held) t.equal(JSON.stringify(recordsOf(chunk)), text, 'later pushes leave it alone')
+      for (const { chunk, text } of held)
+        t.equal(JSON.stringify(recordsOf(chunk)), text, 'what comes later and what is given back leave it alone')
       for (const { chunk } of held) buffers.recycle(chunk.bytes)
     }
   })

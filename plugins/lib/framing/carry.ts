@@ -1,4 +1,5 @@
-// The bytes of a stream that no chunk holds yet. What is pushed is copied once, into the very buffer that becomes a chunk.
+// The bytes of a stream that no chunk holds yet. What is pushed is copied once, into the very buffer that becomes a chunk (little
+// is copied twice: see buffers.store).
 import { buffers } from '../../../core/plugin/buffers.ts'
 
 /** Up to here an ordinary buffer is cheaper than half a megabyte of the pool. */
@@ -28,8 +29,16 @@ export class Carry {
     return this.#buffer.subarray(0, this.#used)
   }
 
-  /** Gives the bytes before `end` away, in the buffer they lie in, and keeps those from `keep` on. */
+  /** Gives the bytes before `end` away, and keeps those from `keep` on. */
   hand(end: number, keep: number): Buffer {
+    if (this.#buffer.length <= SMALL_BYTES) {
+      const stored = buffers.store(this.#buffer.subarray(0, end))
+      const rest = this.#used - keep
+      this.#move(rest, keep)
+      this.offset += keep
+      this.#used = rest
+      return stored
+    }
     const given = this.#buffer.subarray(0, end)
     const rest = this.#buffer.subarray(keep, this.#used)
     this.#buffer = NONE

@@ -125,15 +125,13 @@ function filter(stage: 'early' | 'late'): Filter {
   }
 }
 
-function output(id: string, { shape, reference, life, faults, process, took, saw, closedPipe }: Parts): Output {
+function output(id: string, { shape, reference, life, faults, process, saw, closedPipe }: Parts): Output {
   const outlet = life.outlet(id)
   return {
     concurrency: shape.concurrency,
     encode(event, to) {
       const before = to.length
       to.json({ id: event.id, ...event.fields })
-      // Nobody else gives this memory back when the process dies.
-      took(to.finish())
       if (id === OUTPUTS[0] && event.fields['kind'] === 'unencodable') throw new Error('cannot be encoded')
       const replay = event.meta['replay'] as { id: number; only: string | null } | undefined
       if (replay?.only && replay.only !== id) reference.wrong.push(`a dead letter of ${replay.only} was replayed to ${id}`)
