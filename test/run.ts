@@ -25,6 +25,8 @@ if (flags.seed !== undefined) {
   process.env['PENSTOCK_TEST_SEED'] = String(seed)
   console.log(`seed ${seed}`)
 }
+// mkfs and losetup lie where not every user's path leads.
+if (process.platform === 'linux') process.env['PATH'] += ':/usr/sbin:/sbin'
 // Every process that the tests start has a secret to keep.
 process.env[CANARY_VARIABLE] = canary('env')
 let passed = 0
