@@ -68,8 +68,11 @@ export function memoryStore(): Store & { readonly stored: readonly StoredLetter[
       }
     },
     get: async (scope, key) => rows.get(scope)?.get(key),
-    list: async (scope, prefix) =>
-      [...(rows.get(scope) ?? [])].filter(([key]) => key.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)),
+    list: async (scope, prefix, { after, limit } = {}) =>
+      [...(rows.get(scope) ?? [])]
+        .filter(([key]) => key.startsWith(prefix) && (after === undefined || key > after))
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .slice(0, limit),
     allPositions: async () => [...positions.values()],
     async reset(pipeline, step) {
       let gone = 0

@@ -26,7 +26,7 @@ export function contextOf(id: string, log: Log, parts: ContextParts, codec?: Cod
     metrics: metrics.of(pipeline, id),
     rows: {
       get: key => store.get(scope, key),
-      list: prefix => store.list(scope, prefix),
+      list: (prefix, page) => store.list(scope, prefix, page),
       put: changes => store.commit({ positions: [], rows: changes.map(([key, value]) => [scope, key, value]) }),
     },
     health: (status, why) => health.set(pipeline, id, status, why),

@@ -92,10 +92,17 @@ export interface Metrics {
   gauge(name: string, help: string, value: number, labels?: Readonly<Record<string, string>>): void
 }
 
+/** Which rows of a list: those behind the key `after`, at most `limit`. */
+export interface RowPage {
+  readonly after?: string
+  readonly limit?: number
+}
+
 /** A plugin's own rows in the store, below its step. Keys sort as text. Values may be bytes. */
 export interface Rows {
   get(key: string): Promise<Json | Uint8Array | undefined>
-  list(prefix: string): Promise<(readonly [key: string, value: Json | Uint8Array])[]>
+  /** In the order of their keys. */
+  list(prefix: string, page?: RowPage): Promise<(readonly [key: string, value: Json | Uint8Array])[]>
   /** One durable transaction; `null` deletes. */
   put(changes: readonly (readonly [key: string, value: Json | Uint8Array | null])[]): Promise<void>
 }

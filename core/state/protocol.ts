@@ -33,7 +33,7 @@ export interface Operations {
   /** JSON of [pipeline, input, partition, position, at][]. */
   allPositions: [object, string]
   get: [{ scope: string; key: string }, Stored | undefined]
-  list: [{ scope: string; prefix: string }, (readonly [key: string, value: Stored])[]]
+  list: [{ scope: string; prefix: string; after: string | null; limit: number }, (readonly [key: string, value: Stored])[]]
   reset: [{ pipeline: string; step: string | undefined }, number]
   add: [{ at: number; letters: readonly LetterMessage[] }, undefined]
   letters: [{ filter: LetterFilter }, StoredMessage[]]

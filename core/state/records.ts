@@ -23,8 +23,10 @@ export function records(db: DatabaseSync) {
   const positionsOf = db.prepare('SELECT partition, position FROM positions WHERE pipeline = ? AND input = ? ORDER BY partition')
   const everyPosition = db.prepare('SELECT * FROM positions ORDER BY pipeline, input, partition')
   const row = db.prepare('SELECT value FROM rows WHERE scope = ? AND key = ?')
-  const rowsFrom = db.prepare('SELECT key, value FROM rows WHERE scope = ? AND key >= ? ORDER BY key')
-  const rowsBetween = db.prepare('SELECT key, value FROM rows WHERE scope = ? AND key >= ? AND key < ? ORDER BY key')
+  const rowsFrom = db.prepare('SELECT key, value FROM rows WHERE scope = ? AND key >= ? AND key IS NOT ? ORDER BY key LIMIT ?')
+  const rowsBetween = db.prepare(
+    'SELECT key, value FROM rows WHERE scope = ? AND key >= ? AND key IS NOT ? AND key < ? ORDER BY key LIMIT ?',
+  )
 
   return {
     apply(positions: readonly PositionText[], rows: readonly RowText[], blobs: readonly Uint8Array[], at: string): void {
@@ -53,9 +55,11 @@ export function records(db: DatabaseSync) {
       return row.get(scope, key)?.['value'] as Stored | undefined
     },
 
-    list(scope: string, prefix: string): (readonly [key: string, value: Stored])[] {
+    list(scope: string, prefix: string, behind: string | null, limit: number): (readonly [key: string, value: Stored])[] {
       const end = after(prefix)
-      const found = end === undefined ? rowsFrom.all(scope, prefix) : rowsBetween.all(scope, prefix, end)
+      const from = behind !== null && Buffer.compare(Buffer.from(behind), Buffer.from(prefix)) > 0 ? behind : prefix
+      const found =
+        end === undefined ? rowsFrom.all(scope, from, behind, limit) : rowsBetween.all(scope, from, behind, end, limit)
       return found.map(({ key, value }) => [key as string, value as Stored])
     },
 

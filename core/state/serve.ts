@@ -132,7 +132,7 @@ export function serve(port: MessagePort, data: StoreData): void {
       case 'get':
         return table.get(request.scope, request.key)
       case 'list':
-        return table.list(request.scope, request.prefix)
+        return table.list(request.scope, request.prefix, request.after, request.limit)
       case 'reset': {
         state.exec('BEGIN IMMEDIATE')
         const gone = table.reset(request.pipeline, request.step)

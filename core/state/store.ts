@@ -76,8 +76,8 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
       const value = await call('get', { scope, key })
       return value === undefined ? undefined : decodeValue(value)
     },
-    async list(scope, prefix) {
-      return (await call('list', { scope, prefix })).map(([key, value]) => [key, decodeValue(value)] as const)
+    async list(scope, prefix, { after = null, limit = -1 } = {}) {
+      return (await call('list', { scope, prefix, after, limit })).map(([key, value]) => [key, decodeValue(value)] as const)
     },
     async reset(pipeline, step) {
       engineOnly('a reset')

@@ -1,6 +1,6 @@
 // What the store keeps, and the messages it takes: positions and plugins' rows, dead letters, and the lock on their folder.
 import type { Worker } from 'node:worker_threads'
-import type { Clock, Log } from '../plugin/interfaces.ts'
+import type { Clock, Log, RowPage } from '../plugin/interfaces.ts'
 import type { Json, JsonObject } from '../plugin/json.ts'
 
 /** One durable transaction on state.db; `null` deletes. */
@@ -90,7 +90,7 @@ export interface Store {
   /** Resolves when the transaction is on disk. Calls while one is under way become one transaction. */
   commit(changes: Changes): Promise<void>
   get(scope: string, key: string): Promise<Json | Uint8Array | undefined>
-  list(scope: string, prefix: string): Promise<(readonly [key: string, value: Json | Uint8Array])[]>
+  list(scope: string, prefix: string, page?: RowPage): Promise<(readonly [key: string, value: Json | Uint8Array])[]>
   /** Every stored position, for `state show`. */
   allPositions(): Promise<(readonly [pipeline: string, input: string, partition: string, position: Json, at: string])[]>
   /** Forgets positions and rows of a pipeline, or of one step of it; resolves to how many rows went. */

@@ -101,6 +101,24 @@ t.test('list gives the keys with a prefix, sorted, whatever characters it holds'
   }
   t.same(await found('a'), ['a', 'a%', 'a%b', 'aZ', 'a_b', 'ab', 'a😀'])
   t.equal((await found('')).length, keys.length)
+  for (const prefix of ['', 'a', 'zz', '\u{10ffff}', '😀']) {
+    for (const limit of [1, 2, 3]) {
+      const paged: string[] = []
+      for (let after: string | undefined; ; ) {
+        const page = await store.list('s', prefix, { limit, ...(after !== undefined && { after }) })
+        t.ok(page.length <= limit)
+        paged.push(...page.map(([key]) => key))
+        after = page.at(-1)?.[0]
+        if (page.length < limit) break
+      }
+      t.same(paged, await found(prefix), `${JSON.stringify(prefix)}, ${limit} at a time`)
+    }
+  }
+  t.same(
+    (await store.list('s', 'ab', { after: 'a' })).map(([key]) => key),
+    ['ab'],
+    'a place before the prefix changes nothing',
+  )
 })
 
 t.test('what is handed over may be changed at once', async t => {

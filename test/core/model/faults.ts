@@ -184,7 +184,7 @@ export function faultyStore(base: Store, faults: Faults, process: Process, witne
   return {
     ...base,
     positions: (pipeline, input) => afterCommits(() => base.positions(pipeline, input)),
-    list: (scope, prefix) => afterCommits(() => base.list(scope, prefix)),
+    list: (scope, prefix, page) => afterCommits(() => base.list(scope, prefix, page)),
     async commit(changes) {
       const committing = ask('store', () => {
         const done = base.commit(changes)
