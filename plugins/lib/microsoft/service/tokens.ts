@@ -1,0 +1,184 @@
+// Tokens of one tenant's application, from Entra, by msal-node over the project's own HTTP.
+import type { INetworkModule } from '@azure/msal-node'
+import { asError, isAbort, PenstockError } from '../../../../core/plugin/errors.ts'
+import type { HttpClient } from '../../http/client.ts'
+import type { Credential, Credentials } from './credentials.ts'
+import { waitOf } from './failure.ts'
+import { explained } from './remedies.ts'
+
+export interface TokenOptions {
+  readonly tenantId: string
+  readonly clientId: string
+  readonly credentials: Credentials
+  /** Origin of the login service, `https://login.microsoftonline.com`. */
+  readonly authority: string
+  /** What the token is for, without `/.default`. */
+  readonly audience: string
+  readonly http: HttpClient
+}
+
+/**
+ * Entra gave no token. `passing`: it may later, without anybody doing anything. `after`: how long it asks to wait, in milliseconds.
+ */
+export class TokenError extends PenstockError {
+  /** `AADSTS7000215` and the like, or what the network said. */
+  readonly service: string
+  readonly passing: boolean
+  readonly after: number | undefined
+
+  constructor(
+    service: string,
+    message: string,
+    passing: boolean,
+    options?: ErrorOptions & { readonly after?: number | undefined },
+  ) {
+    super('PEN_TOKEN', message, options)
+    this.service = service
+    this.passing = passing
+    this.after = options?.after
+  }
+}
+
+export interface Tokens {
+  /** A token that is good for some minutes. Rejects with a TokenError. */
+  get(signal: AbortSignal): Promise<string>
+  /** The service did not take this token: the next one will be another. */
+  refuse(token: string): void
+  /** When the certificate ends, milliseconds since 1970; undefined without one, or before it was read. */
+  readonly certificateUntil: number | undefined
+}
+
+/** An answer of Entra is short. */
+const MAX_BYTES = 1024 * 1024
+const TOTAL_MS = 60_000
+
+export function tokensOf(options: TokenOptions): Tokens {
+  const { tenantId, credentials, audience } = options
+  let app: Promise<App> | undefined
+  let running: Promise<string> | undefined
+  let refused: string | undefined
+  let until: number | undefined
+
+  const open = async (): Promise<App> => {
+    const credential = credentials.read()
+    until = credential.kind === 'certificate' ? credential.until : undefined
+    return appOf(options, credential)
+  }
+
+  async function acquire(signal: AbortSignal): Promise<string> {
+    if (!app || credentials.changed()) {
+      app = open()
+      app.catch(() => {
+        app = undefined
+      })
+    }
+    try {
+      const current = await app
+      const token = await current.token(refused !== undefined, signal)
+      if (token !== refused) refused = undefined
+      return token
+    } catch (thrown) {
+      // Refused credentials are read again before the next try: they may be in their file by then.
+      app = undefined
+      throw isAbort(thrown) ? thrown : tokenError(thrown, tenantId)
+    }
+  }
+
+  return {
+    get certificateUntil() {
+      return until
+    },
+    get(signal) {
+      running ??= acquire(signal).finally(() => {
+        running = undefined
+      })
+      return running
+    },
+    refuse(token) {
+      refused = token
+    },
+  }
+
+  interface App {
+    token(fresh: boolean, signal: AbortSignal): Promise<string>
+  }
+
+  async function appOf({ clientId, authority, http }: TokenOptions, credential: Credential): Promise<App> {
+    const { ConfidentialClientApplication, LogLevel } = await import('@azure/msal-node')
+    let signal: AbortSignal = new AbortController().signal
+    const client = new ConfidentialClientApplication({
+      auth: {
+        clientId,
+        authority: `${authority}/${tenantId}`,
+        // Otherwise it asks a host of Microsoft which hosts there are.
+        knownAuthorities: [new URL(authority).host],
+        ...(credential.kind === 'secret' && { clientSecret: credential.secret }),
+        ...(credential.kind === 'certificate' && {
+          clientCertificate: { thumbprintSha256: credential.thumbprint, privateKey: credential.key, x5c: credential.x5c },
+        }),
+        ...(credential.kind === 'federated' && { clientAssertion: credential.assertion }),
+      },
+      system: { networkClient: networkOf(http, () => signal), loggerOptions: { logLevel: LogLevel.Error, loggerCallback() {} } },
+    })
+    return {
+      async token(fresh, given) {
+        signal = given
+        const result = await client.acquireTokenByClientCredential({ scopes: [`${audience}/.default`], skipCache: fresh })
+        if (!result?.accessToken) throw new Error('Entra answered without a token')
+        return result.accessToken
+      },
+    }
+  }
+}
+
+/** msal's requests through our own client. */
+function networkOf(http: HttpClient, signal: () => AbortSignal): INetworkModule {
+  const send = async <T>(url: string, method: 'GET' | 'POST', headers?: Record<string, string>, body?: string) => {
+    const answer = await http.request(new URL(url), {
+      method,
+      ...(headers && { headers }),
+      ...(body !== undefined && { body }),
+      signal: signal(),
+      totalMs: TOTAL_MS,
+      maxBytes: MAX_BYTES,
+    })
+    const text = await answer.text(MAX_BYTES)
+    let parsed: unknown
+    try {
+      parsed = JSON.parse(text)
+    } catch {
+      throw new TokenError(
+        `HTTP ${answer.status}`,
+        `${new URL(url).host} answered with status ${answer.status} and no JSON`,
+        true,
+        {
+          after: waitOf(answer.headers['retry-after'], Date.now()),
+        },
+      )
+    }
+    return { headers: answer.headers as Record<string, string>, body: parsed as T, status: answer.status }
+  }
+  return {
+    sendGetRequestAsync: (url, options) => send(url, 'GET', options?.headers),
+    sendPostRequestAsync: (url, options) => send(url, 'POST', options?.headers, options?.body),
+  }
+}
+
+/** Throttling passes by itself. */
+const PASSING = /AADSTS90055\b/
+
+function tokenError(thrown: unknown, tenantId: string): TokenError {
+  if (thrown instanceof TokenError) return thrown
+  const error = asError(thrown)
+  const code = /AADSTS\d+/.exec(error.message)?.[0]
+  if (code)
+    return new TokenError(code, `Entra gives no token for tenant ${tenantId}: ${explained(code)}`, PASSING.test(code), {
+      cause: error,
+    })
+  if (error instanceof PenstockError && error.code === 'PEN_CREDENTIALS')
+    return new TokenError(error.code, error.message, false, { cause: error })
+  // The message of a library may quote what was sent.
+  const name =
+    error instanceof PenstockError ? error.message : `${error.name} ${(error as { errorCode?: string }).errorCode ?? ''}`.trim()
+  return new TokenError('PEN_TOKEN', `no token for tenant ${tenantId}: ${name}`, true, { cause: error })
+}
