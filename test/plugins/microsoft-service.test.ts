@@ -74,7 +74,7 @@ t.test('rows 32 to 35, 43, 44: what each refusal means, whatever its status and 
     { status: 400, body: '{"error":{"message":"Too many frequent subscription start requests. Try again in 14m 56s."}}' },
     0,
   )
-  t.same([cooldown.kind, cooldown.after], ['throttled', 896_000])
+  t.same([cooldown.kind, cooldown.after], ['cooldown', 896_000])
   t.match(
     serviceError({ status: 401, body: '{"error":{"code":"AF10001","message":"no"}}' }, 0).message,
     'ActivityFeed.Read',

@@ -2,9 +2,9 @@
 import { defineFilter } from '../../../core/plugin/define.ts'
 import { PermanentError } from '../../../core/plugin/errors.ts'
 import type { JsonObject } from '../../../core/plugin/json.ts'
+import { redactMatchedValues } from '../../lib/microsoft/matched-values.ts'
 import type { DataSet, Settings } from './data-set.ts'
 import { under } from './draft.ts'
-import { redactMatchedValues } from './matched-values.ts'
 import { messageTrace } from './message-trace.ts'
 import { o365Audit } from './o365-audit.ts'
 

@@ -6,12 +6,12 @@ const MINUTE_MS = 60_000
 const USED_SHARE = 0.97
 /** What a late timer has cost may be caught up with, up to so much. Milliseconds. */
 const SLACK_MS = 500
-/** The first wait after a refusal that names none, doubled with each further one. Milliseconds. */
+/** The first wait after a refusal that names none, doubled with each further one before an answer. Milliseconds. */
 const FIRST_PAUSE_MS = 5_000
 const LONGEST_PAUSE_MS = 300_000
 const LEAST_SHARE = 1 / 16
 /** A quiet time after which the rate goes up again, by a share of the full one. */
-const RECOVER_MS = 30_000
+const RECOVER_MS = 10_000
 const RECOVER_SHARE = 1 / 8
 
 export class Budget {
@@ -68,9 +68,11 @@ export class Budget {
   answered(): void {
     if (this.#share === 1) return
     const now = this.#clock.monotonic()
-    if (now < this.#pausedUntil || now - this.#changed < RECOVER_MS) return
-    this.#changed = now
+    // Those that were under way when others were refused say nothing.
+    if (now < this.#pausedUntil) return
     this.#refusals = 0
+    if (now - this.#changed < RECOVER_MS) return
+    this.#changed = now
     this.#share = Math.min(1, this.#share + RECOVER_SHARE)
   }
 

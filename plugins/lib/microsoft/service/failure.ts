@@ -4,6 +4,7 @@ import { explained } from './remedies.ts'
 
 /**
  * - `throttled`: too many requests; `after` when the service said how long.
+ * - `cooldown`: a subscription was started too short a time ago; `after` is the rest of it.
  * - `token`: the token was not taken; a new one may be.
  * - `permission`: the token lacks a role, or the tenant is not what the configuration says: nothing but an administrator helps.
  * - `subscription`: there is none, or it is disabled.
@@ -15,6 +16,7 @@ import { explained } from './remedies.ts'
  */
 export type FailureKind =
   | 'throttled'
+  | 'cooldown'
   | 'token'
   | 'permission'
   | 'subscription'
@@ -90,7 +92,7 @@ export function serviceError({ status, retryAfter, body }: Answer, now: number):
   const after = waitOf(retryAfter, now)
   const text = messageOf(body)
   if (COOLDOWN.test(body))
-    return new ServiceError('throttled', code ?? `HTTP ${status}`, text, { after: after ?? cooldownOf(body) })
+    return new ServiceError('cooldown', code ?? `HTTP ${status}`, text, { after: after ?? cooldownOf(body) })
   const kind = (code && KINDS[code]) || kindOf(status, code !== undefined)
   const named = code ?? `HTTP ${status}`
   const message = code ? `${explained(code)}${text ? ` (${text})` : ''}` : `${named}${text ? `: ${text}` : ''}`

@@ -45,7 +45,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   everything: {
     requests: {
-      ...{ throttle_403: 0.01, throttle_429: 0.01, internal: 0.01, html_503: 0.01, html_200: 0.01, unauthorized: 0.01 },
+      ...{ throttle_403: 0.001, throttle_429: 0.001, internal: 0.01, html_503: 0.01, html_200: 0.01, unauthorized: 0.01 },
       ...{ truncated: 0.01, cut: 0.02, slow: 0.01, reset: 0.01, page_loop: 0.01, foreign_link: 0.005 },
     },
     content: { late: 0.05, growing: 0.05, repeated: 0.1, missing: 0.01, empty: 0.02 },

@@ -133,7 +133,7 @@ export async function serveSimulator(options: ServerOptions): Promise<SimulatorS
         return
       }
       case 'page_loop':
-        return send(request, response, { ...reply, headers: { ...reply.headers, NextPageUri: url.href } })
+        return send(request, response, { ...reply, headers: { ...withoutNext(reply.headers), NextPageUri: url.href } })
       case 'foreign_link': {
         const text = String(reply.body).replaceAll(url.origin, 'https://manage.office.com.attacker.example')
         return send(request, response, { ...reply, body: text })
@@ -187,6 +187,10 @@ export async function serveSimulator(options: ServerOptions): Promise<SimulatorS
     },
     close: shut,
   }
+}
+
+function withoutNext(headers: Reply['headers']): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !NEXT_PAGE.some(spelling => spelling === name)))
 }
 
 /** The header of the next page in one of its spellings. */

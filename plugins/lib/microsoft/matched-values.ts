@@ -28,6 +28,31 @@ export function redactMatchedValues(event: Event): void {
   }
 }
 
+/**
+ * A record's bytes without matched values; undefined where it has none, or is no JSON. For whoever cuts records and does not decode
+ * them.
+ */
+export function withoutMatchedValues(record: Buffer): Buffer | undefined {
+  if (record.indexOf(NEEDLE) < 0 && record.indexOf(ESCAPE_BYTES) < 0) return undefined
+  let value: unknown
+  try {
+    value = JSON.parse(record.utf8Slice())
+  } catch {
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  try {
+    return removeFrom(value) ? Buffer.from(JSON.stringify(value)) : undefined
+  } catch {
+    return Buffer.from(JSON.stringify({ [KEY]: REMOVED }))
+  }
+}
+
+/** Whether bytes of many records may hold such values: when not, none of them needs to be looked at. */
+export function mayHoldMatchedValues(bytes: Buffer): boolean {
+  return bytes.indexOf(NEEDLE) >= 0 || bytes.indexOf(ESCAPE_BYTES) >= 0
+}
+
 /** Searches bytes for bytes, and is much faster than what a plain Uint8Array has. */
 const find = Buffer.prototype.indexOf as (this: Uint8Array, value: Uint8Array) => number
 

@@ -1,0 +1,180 @@
+// Reads the audit feed of Microsoft 365 tenants: the Office 365 Management Activity API.
+import { setMaxListeners } from 'node:events'
+import { defineInput } from '../../../core/plugin/define.ts'
+import { isAbort, OptionError } from '../../../core/plugin/errors.ts'
+import type { Chunk, Context } from '../../../core/plugin/interfaces.ts'
+import { channel } from '../../lib/channel.ts'
+import { type HttpClient, openHttp } from '../../lib/http/client.ts'
+import { credentialsOf } from '../../lib/microsoft/service/credentials.ts'
+import { tokensOf } from '../../lib/microsoft/service/tokens.ts'
+import { TenantFeed } from './tenant-feed.ts'
+import { configuredTenants, SHARED, TENANT } from './tenants.ts'
+
+/** What the tenants have read and the pipeline has not taken yet. */
+const CHANNEL_BYTES = 4 * 1024 * 1024
+const GAUGE_MS = 10_000
+
+export default defineInput({
+  summary: 'Reads the audit feed of Microsoft 365 tenants (Office 365 Management Activity API)',
+  description: `What the feed lists is read once, and kept in a ledger until every output has confirmed it. A blob that fails is never
+passed over; what cannot be had any more lies in the dead letters by its name.`,
+  codec: 'json',
+  options: {
+    tenants: {
+      type: 'array',
+      required: true,
+      minItems: 1,
+      items: { type: 'object', properties: TENANT, additionalProperties: false },
+      description: 'The tenants, each with its credentials; other options of a tenant go before those of all',
+    },
+    ...SHARED,
+    publisher: {
+      type: 'string',
+      description: "GUID of the organisation whose quota is used; each tenant's own when it is not set",
+    },
+    poll_interval_ms: {
+      type: 'integer',
+      minimum: 100,
+      default: 60_000,
+      description: 'How often a tenant is asked for what is new',
+    },
+    overlap_ms: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 82_800_000,
+      default: 3_600_000,
+      description: 'How far back each listing goes over what was listed before, because content may appear late',
+    },
+    sweep_interval_ms: {
+      type: 'integer',
+      minimum: 1000,
+      default: 21_600_000,
+      description: 'How often all seven days are listed again, for content that appeared later still',
+    },
+    parallel: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 64,
+      default: 8,
+      description: 'How many blobs of a tenant are read at once',
+    },
+    max_blob_bytes: {
+      type: 'integer',
+      minimum: 1_048_576,
+      default: 268_435_456,
+      description: 'A blob that is larger when it is decoded is not read further',
+    },
+    keep_matched_values: {
+      type: 'boolean',
+      default: false,
+      description: 'Keep the texts that DLP rules matched, which are card numbers and the like in clear text',
+    },
+  },
+  examples: [
+    {
+      tenants: [
+        {
+          tenant_id: '11111111-1111-1111-1111-111111111111',
+          client_id: '33333333-3333-3333-3333-333333333333',
+          client_certificate: '/etc/penstock/contoso.pem',
+          name: 'contoso.example',
+        },
+      ],
+    },
+  ],
+  create(options) {
+    const {
+      tenants,
+      publisher,
+      poll_interval_ms,
+      overlap_ms,
+      sweep_interval_ms,
+      parallel,
+      max_blob_bytes,
+      keep_matched_values,
+      ...shared
+    } = options
+    for (const url of [shared.api_url, ...tenants.map(({ api_url }) => api_url)])
+      if (url && /manage\.office\.com\/.*activities/i.test(url))
+        throw new OptionError('api_url', 'the Activities API was switched off in July 2018')
+    const configured = configuredTenants(tenants, shared, {
+      publisher,
+      pollMs: poll_interval_ms,
+      overlapMs: overlap_ms,
+      sweepMs: sweep_interval_ms,
+      parallel,
+      maxBlobBytes: max_blob_bytes,
+      keepMatchedValues: keep_matched_values,
+    })
+    const clients = new Map<string, HttpClient>()
+    let context: Context
+    let feeds: ReadonlyMap<string, TenantFeed> = new Map()
+
+    return {
+      async open(given) {
+        context = given
+        for (const { ca, proxy } of configured) {
+          const key = JSON.stringify([ca, proxy])
+          if (!clients.has(key)) clients.set(key, await openHttp({ clock: given.clock, ca, proxy }))
+        }
+      },
+      async *read(positions, signal) {
+        const { clock, rows, log, metrics, codec, maxEventBytes } = context
+        const chunks = channel<Chunk>(CHANNEL_BYTES, ({ bytes }) => bytes.length + 1_024)
+        const stop = new AbortController()
+        const both = AbortSignal.any([signal, stop.signal])
+        setMaxListeners(0, signal, both)
+        const troubles = new Map<string, string>()
+        const all = configured.map(({ settings, clientId, credentials, authority, audience, ca, proxy }) => {
+          const http = clients.get(JSON.stringify([ca, proxy])) as HttpClient
+          return new TenantFeed({
+            ...{ settings, http, rows, clock, log, metrics, codec, maxEventBytes },
+            tokens: tokensOf({
+              tenantId: settings.tenantId,
+              clientId,
+              authority,
+              audience,
+              http,
+              credentials: credentialsOf(credentials),
+            }),
+            push: chunk => chunks.push(chunk, both),
+            trouble(why) {
+              if (why === undefined) troubles.delete(settings.label)
+              else troubles.set(settings.label, why)
+              const [first] = troubles.values()
+              const others = troubles.size > 1 ? ` (and ${troubles.size - 1} more tenants)` : ''
+              context.health(first === undefined ? 'ok' : 'degraded', first === undefined ? undefined : `${first}${others}`)
+            },
+          })
+        })
+        feeds = new Map(all.map((feed, index) => [configured[index]?.settings.tenantId ?? '', feed]))
+        const gauges = gaugeAll(all, both)
+        const running = Promise.all(all.map(feed => feed.run(positions, both)))
+        running.then(
+          () => chunks.end(),
+          error => chunks.end(isAbort(error) && signal.aborted ? undefined : error),
+        )
+        try {
+          yield* chunks
+        } finally {
+          stop.abort()
+          await Promise.allSettled([running, gauges])
+        }
+      },
+      settled(partition, _, last) {
+        feeds.get(partition.slice(0, partition.indexOf('/')))?.settled(partition, last)
+      },
+      async close() {
+        for (const client of clients.values()) await client.close()
+        clients.clear()
+      },
+    }
+
+    async function gaugeAll(all: readonly TenantFeed[], signal: AbortSignal): Promise<void> {
+      for (;;) {
+        await context.clock.sleep(GAUGE_MS, signal)
+        for (const feed of all) feed.gauge()
+      }
+    }
+  },
+})
