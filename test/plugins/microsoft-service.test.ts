@@ -35,7 +35,7 @@ t.test('row 37: a link is followed only to the same host, the same tenant and th
     t.throws(() => pinnedLink(link, base), { code: 'PEN_LINK_REFUSED', message: why }, link)
 })
 
-t.test('rows 32 to 35, 43, 44: what each refusal means, whatever its status and quotes', async t => {
+t.test('rows 32, 33, 34, 35: what each refusal means, whatever its status and quotes', async t => {
   const kinds: [status: number, body: string, kind: string, service: string][] = [
     [403, `{'error':{'code':'AF429','message':'Too many requests. Method=GetBlob'}}`, 'throttled', 'AF429'],
     [429, '{"error":{"code":"AF429","message":"Too many requests."}}', 'throttled', 'AF429'],

@@ -7,6 +7,7 @@ export interface Row {
 }
 
 const ELASTIC = 'comes with the Elasticsearch output'
+const FEED = 'comes with the rest of the audit feed'
 const RELOAD = 'comes with reload by signal'
 
 /** Process and disk, outputs and inputs of files, poison data. */
@@ -47,6 +48,26 @@ export const ROWS: Readonly<Record<number, Row>> = {
   28: { fault: 'SIGSTOP and SIGCONT (tokens: open, there are none yet)' },
   29: { fault: 'the clock of the system jumps' },
   30: { fault: 'a plugin throws where nobody catches' },
+  31: { fault: 'a token ends in the middle of a listing' },
+  32: { fault: 'AF429 as status 429 and as 403' },
+  33: { fault: 'the token lacks a role' },
+  34: { fault: 'AF50000, 5xx, a time-out, a body that is cut' },
+  35: { fault: 'content that is missing or has expired' },
+  36: { fault: 'next pages that lead in a circle' },
+  37: { fault: 'links that lead to another host, another tenant, or no https' },
+  38: { fault: 'a redirect to another host' },
+  39: { fault: 'one content in two windows, one record in two blobs' },
+  40: { fault: 'blobs out of order, and late ones' },
+  41: { fault: 'a blob that has more records later', open: FEED },
+  42: { fault: 'a body that is cut, no JSON, empty, null, or no list' },
+  43: { fault: 'a subscription that is missing or disabled', open: FEED },
+  44: { fault: 'a start after more than seven days' },
+  45: { fault: 'windows that are too wide, a clock that differs' },
+  46: { fault: 'the cooldown of subscription starts, a first content after hours', open: FEED },
+  47: { fault: 'a restart between the pages of a newest-first listing', open: 'comes with the Graph input' },
+  48: { fault: 'webhook calls that are validations, forged, or repeated', open: 'comes with the webhook of the audit feed' },
+  49: { fault: 'bodies that unpack to very much' },
+  50: { fault: 'bodies that drip, servers that are silent' },
   64: { fault: 'one output works, another does not (Kafka: open, its output is not there yet)' },
   65: { fault: 'kill -9 in the middle of a line of an output file' },
   66: { fault: 'paths of output files made from event data' },

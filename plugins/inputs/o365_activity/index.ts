@@ -1,7 +1,7 @@
 // Reads the audit feed of Microsoft 365 tenants: the Office 365 Management Activity API.
 import { setMaxListeners } from 'node:events'
 import { defineInput } from '../../../core/plugin/define.ts'
-import { isAbort, OptionError } from '../../../core/plugin/errors.ts'
+import { isAbort } from '../../../core/plugin/errors.ts'
 import type { Chunk, Context } from '../../../core/plugin/interfaces.ts'
 import { channel } from '../../lib/channel.ts'
 import { type HttpClient, openHttp } from '../../lib/http/client.ts'
@@ -94,9 +94,6 @@ passed over; what cannot be had any more lies in the dead letters by its name.`,
       keep_matched_values,
       ...shared
     } = options
-    for (const url of [shared.api_url, ...tenants.map(({ api_url }) => api_url)])
-      if (url && /manage\.office\.com\/.*activities/i.test(url))
-        throw new OptionError('api_url', 'the Activities API was switched off in July 2018')
     const configured = configuredTenants(tenants, shared, {
       publisher,
       pollMs: poll_interval_ms,

@@ -139,6 +139,11 @@ function configured(values: TenantValues, at: string, common: Common): Configure
 }
 
 function originOf(text: string, path: string): string {
+  if (/\/activities\b/i.test(text))
+    throw new OptionError(
+      path,
+      'the Activities API was switched off in July 2018; this input reads the Management Activity API, which needs no api_url',
+    )
   let url: URL
   try {
     url = new URL(text)

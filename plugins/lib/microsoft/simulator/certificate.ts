@@ -24,8 +24,8 @@ export async function selfSigned(hosts: readonly string[]): Promise<SelfSigned> 
   const own = forge.pki.privateKeyFromPem(privateKey) as import('node-forge').pki.rsa.PrivateKey
   const certificate = forge.pki.createCertificate()
   certificate.publicKey = forge.pki.setRsaPublicKey(own.n, own.e)
-  // The first bit must be 0: the number is a positive one.
-  certificate.serialNumber = `00${forge.util.bytesToHex(forge.random.getBytesSync(15))}`
+  // Its first byte is neither 0 (which may not lead) nor above 7f (which would make it negative).
+  certificate.serialNumber = `01${forge.util.bytesToHex(forge.random.getBytesSync(15))}`
   certificate.validity.notBefore = new Date(Date.now() - DAY_MS)
   certificate.validity.notAfter = new Date(Date.now() + DAYS * DAY_MS)
   const name = [{ name: 'commonName', value: 'penstock simulate' }]
