@@ -228,3 +228,27 @@ t.test('row 40: a blob that appears hours after it was made, among older ones, i
     [],
   )
 })
+
+t.test('row 41: a blob that grows after it was read is read once more, behind what came before', async t => {
+  const until = NOON + 6 * HOUR_MS
+  const missed = async (look_again_ms: number) => {
+    // An hour passes in a second; blobs grow half an hour after they were made.
+    const { run, came, simulator } = await feed(
+      t,
+      { speed: 3_600, historyMs: HOUR_MS, users: 40, scenario: { requests: {}, content: { ...NO_QUIRKS, growing: 0.5 } } },
+      t.testdir({ [`look-${look_again_ms}`]: {} }),
+    )
+    const { code, stderr } = await run({ until: new Date(until).toISOString(), look_again_ms })
+    t.equal(code, 0, stderr)
+    const out = came()
+    t.ok(
+      [...out.values()].every(count => count === 1),
+      'what was there before does not come again',
+    )
+    const content = simulator.contents[0]!
+    const blobs = content.all(until).filter(({ created }) => created < until - 3 * HOUR_MS)
+    return blobs.filter(blob => content.records(blob, until).some(({ Id }) => !out.has(String(Id)))).length
+  }
+  t.ok((await missed(0)) > 0, 'without that, something is missed')
+  t.equal(await missed(HOUR_MS), 0)
+})

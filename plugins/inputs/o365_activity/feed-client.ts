@@ -107,9 +107,9 @@ export class FeedClient {
     return { items: list.map(item => this.#own(listed(item))), next: this.#next(next) }
   }
 
-  /** Asks for a blob; its link is checked before a token goes with it. */
-  content(uri: string, signal: AbortSignal, maxBytes: number): Promise<HttpResponse> {
-    return this.#send(this.#published(pinnedLink(uri, this.root)), signal, { maxBytes })
+  /** Asks for a blob; its link is checked before a token goes with it, again: it may have been listed when the API was elsewhere. */
+  content(item: Listed, signal: AbortSignal, maxBytes: number): Promise<HttpResponse> {
+    return this.#send(this.#published(pinnedLink(this.#own(item).uri, this.root)), signal, { maxBytes })
   }
 
   #url(path: string, query: Readonly<Record<string, string>> = {}): URL {

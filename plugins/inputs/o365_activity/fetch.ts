@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto'
 import type { Chunk, Clock, Codec, Fault } from '../../../core/plugin/interfaces.ts'
 import { isObject, type Json, type JsonObject } from '../../../core/plugin/json.ts'
+import { IN_ARRAY } from '../../lib/framing/json.ts'
 import { HttpError, type HttpResponse } from '../../lib/http/client.ts'
 import { ServiceError } from '../../lib/microsoft/service/failure.ts'
-import type { Blob, Fate } from './ledger.ts'
+import type { Blob, Fate, Progress } from './ledger.ts'
 
 export interface ReadingOptions {
   readonly blob: Blob
@@ -13,11 +14,13 @@ export interface ReadingOptions {
   readonly meta: Readonly<JsonObject>
   /** The stored position of the blob, when an earlier run has read a part of it. */
   readonly resume: Json | undefined
+  /** All of it was read before: only what is new matters, and no new thing is no loss. */
+  readonly again: boolean
   readonly clock: Clock
   /** The service's time, milliseconds since 1970. */
   now(): number
   readonly signal: AbortSignal
-  get(uri: string): Promise<HttpResponse>
+  get(): Promise<HttpResponse>
   /** Takes a chunk of the blob on; resolves when there is room for another. */
   push(chunk: Chunk): Promise<void>
   /** True when the service has answered somebody since the last call: a body that breaks meanwhile is at fault itself. */
@@ -26,17 +29,6 @@ export interface ReadingOptions {
   close(fate: Fate): Chunk['rows']
   /** What went on before does not begin the body any more: it is read from its start, and so many records come again. */
   restarted(records: number): void
-}
-
-/** How far a blob was read: its position, too. */
-interface Progress {
-  /** Bytes of the decoded body that went on. */
-  readonly at: number
-  /** SHA-256 of these, in base64url. */
-  readonly digest: string
-  /** What the framer must know to go on there. */
-  readonly state: Json
-  readonly records: number
 }
 
 const START: Progress = { at: 0, digest: '', state: null, records: 0 }
@@ -94,9 +86,9 @@ export class BlobReading {
 
   /** Reads the body once, from where the last try came to. `final`: what is wrong with it is dead-lettered, and that is the end. */
   async #attempt(final: boolean): Promise<void> {
-    const { blob, codec, maxEventBytes, meta, get } = this.#options
+    const { codec, maxEventBytes, meta, get } = this.#options
     const from = this.#progress
-    const answer = await get(blob.uri)
+    const answer = await get()
     const digest = createHash('sha256')
     const framer = codec.framer(meta, { maxEventBytes, state: from.state ?? undefined })
     let skip = from.at
@@ -109,19 +101,20 @@ export class BlobReading {
       const found = [...chunks]
       const wrong = found.flatMap(({ faults = [] }) => faults.filter(({ code }) => BROKEN.has(code)))[0]
       if (wrong && !final) throw new BrokenBody(wrong.reason)
-      for (let left = framer.consumed - consumed; left > 0; ) {
+      const end = endOf(found) ?? framer.consumed
+      for (let left = end - consumed; left > 0; ) {
         const piece = tail.shift() as Buffer
         const part = piece.subarray(0, left)
         digest.update(part)
         if (part.length < piece.length) tail.unshift(piece.subarray(part.length))
         left -= part.length
       }
-      consumed = framer.consumed
+      consumed = end
       if (found.length === 0) return
       const records = found.reduce((sum, { ends, count = ends.length }) => sum + count, this.#progress.records)
       const position = {
         ...{ at: from.at + consumed, digest: digest.copy().digest('base64url') },
-        ...{ state: framer.state ?? null, records },
+        ...{ state: framer.state ?? IN_ARRAY, records },
       }
       for (const [index, chunk] of found.entries())
         await this.#send({
@@ -153,12 +146,13 @@ export class BlobReading {
       return this.#lose('its body is empty')
     }
     await emit(framer.end())
-    await this.#end({ records: this.#progress.records, digest: this.#progress.digest })
+    await this.#end(this.#progress)
   }
 
   /** The blob, or what is left of it, cannot be had: that becomes a dead letter, and the blob is closed. */
   async #lose(reason: string): Promise<void> {
-    const { blob } = this.#options
+    const { blob, again } = this.#options
+    if (again) return this.#end(this.#progress)
     const { id, uri, contentType, created, expires } = blob
     const { at } = this.#progress
     const bytes = Buffer.from(
@@ -192,6 +186,13 @@ export class BlobReading {
     const rows = this.#options.close(fate)
     await this.#options.push({ ...last, last: true, ...(rows && { rows }) })
   }
+}
+
+/** Where the last record of these chunks ends in the stream. What closes the list behind it is no part of what went on: it may grow. */
+function endOf(chunks: readonly Chunk[]): number | undefined {
+  for (const { offset = 0, ends, count = ends.length } of chunks.toReversed())
+    if (count > 0) return offset + (ends[count - 1] as number)
+  return undefined
 }
 
 /** The first byte that is no blank opens a list. */

@@ -51,6 +51,14 @@ passed over; what cannot be had any more lies in the dead letters by its name.`,
       default: 21_600_000,
       description: 'How often all seven days are listed again, for content that appeared later still',
     },
+    look_again_ms: {
+      type: 'integer',
+      minimum: 0,
+      default: 3_600_000,
+      description:
+        'How long after it was made a blob that was read before is read once more, because some have grown since; what is the same is ' +
+        'skipped. 0: never',
+    },
     parallel: {
       type: 'integer',
       minimum: 1,
@@ -89,6 +97,7 @@ passed over; what cannot be had any more lies in the dead letters by its name.`,
       poll_interval_ms,
       overlap_ms,
       sweep_interval_ms,
+      look_again_ms,
       parallel,
       max_blob_bytes,
       keep_matched_values,
@@ -99,6 +108,7 @@ passed over; what cannot be had any more lies in the dead letters by its name.`,
       pollMs: poll_interval_ms,
       overlapMs: overlap_ms,
       sweepMs: sweep_interval_ms,
+      lookAgainMs: look_again_ms,
       parallel,
       maxBlobBytes: max_blob_bytes,
       keepMatchedValues: keep_matched_values,
@@ -145,7 +155,7 @@ passed over; what cannot be had any more lies in the dead letters by its name.`,
           })
         })
         feeds = new Map(all.map((feed, index) => [configured[index]?.settings.tenantId ?? '', feed]))
-        const gauges = gaugeAll(all, both)
+        const gauges = gaugeAll(all, both).catch(() => {}) // the abort
         const running = Promise.all(all.map(feed => feed.run(positions, both)))
         running.then(
           () => chunks.end(),

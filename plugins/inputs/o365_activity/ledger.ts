@@ -4,11 +4,30 @@
 //   s/TENANT                      when all that the service still lists was last listed again
 //   o/TENANT/EXPIRES/TYPE/HASH    listed and not yet acknowledged: contentId, time made, its link where that is an unusual one
 //   b/TENANT/TYPE/HOUR/HASH       acknowledged, by the hour in which it was made: how many records, their hash, when it expires
+//   l/TENANT/DUE/TYPE/HASH        acknowledged, and to be read once more: as in o/, when it expires, and how far it was read
 //   f/TENANT/TYPE/DAY             how many of a day there were, once their rows have gone
 import { hash } from 'node:crypto'
 import type { Rows } from '../../../core/plugin/interfaces.ts'
 import { isObject, type Json } from '../../../core/plugin/json.ts'
 import type { Listed } from './feed-client.ts'
+
+/** How far a blob was read. */
+export type Progress = {
+  /** Bytes of the decoded body that went on. */
+  readonly at: number
+  /** SHA-256 of these, in base64url. */
+  readonly digest: string
+  /** What the framer must know to go on there. */
+  readonly state: Json
+  readonly records: number
+}
+
+/** A blob that is to be read once more, and how far it was read before. */
+export interface Look {
+  readonly blob: Blob
+  readonly progress: Json
+  readonly key: string
+}
 
 export interface Blob extends Listed {
   readonly contentType: string
@@ -17,7 +36,7 @@ export interface Blob extends Listed {
 }
 
 /** What became of a blob. `lost`: why it cannot be had. */
-export type Fate = { readonly records: number; readonly digest: string } | { readonly lost: string }
+export type Fate = Progress | { readonly lost: string }
 export type Row = readonly [key: string, value: Json | null]
 
 /** So many blobs that wait are held in memory; the others lie in their rows. */
@@ -25,6 +44,8 @@ const MOST_WAITING = 20_000
 const MOST_BUCKETS = 48
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
+/** So many blobs are read once more at a time. */
+const MOST_LOOKS = 5_000
 /** How many rows are gone over at once. */
 const PAGE = 1_000
 
@@ -39,6 +60,8 @@ export class Ledger {
   #sorted = true
   /** By hash: waiting, or on the way. */
   readonly #open = new Map<string, Blob>()
+  /** Of these, those that are read once more. */
+  readonly #seconds = new Set<string>()
   /** There may be rows of blobs that memory does not hold. */
   #spilled = true
   /** Hashes of acknowledged blobs, by the beginning of their keys; those that were used last come last. */
@@ -116,9 +139,11 @@ export class Ledger {
     return this.#waiting.pop()
   }
 
-  /** It could not be fetched now: it waits again. */
-  giveBack(blob: Blob): void {
-    if (this.#open.has(blob.hash)) this.#wait(blob)
+  /** It was acknowledged, and is to be fetched once more. */
+  again(blob: Blob): void {
+    if (this.#open.has(blob.hash)) return
+    this.#seconds.add(blob.hash)
+    this.#wait(blob)
   }
 
   /** Reads rows of blobs that memory does not hold, once none is left in it. */
@@ -140,18 +165,43 @@ export class Ledger {
     }
   }
 
-  /** The rows to be written with the commit that settles a blob's last chunk. */
-  closing(blob: Blob, fate: Fate): Row[] {
+  /** Blobs that are due to be read once more, some at a time. */
+  async due(now: number): Promise<Look[]> {
+    const found: Look[] = []
+    for (const [key, value] of await this.#rows.list(`l/${this.#tenant}/`, { limit: MOST_LOOKS })) {
+      const [, , due, contentType = '', hash = ''] = key.split('/')
+      if (Number(due) > now || !Array.isArray(value)) break
+      const [id, created, uri, expires, progress] = value
+      const blob = { id: String(id), created: Number(created), uri: String(uri), expires: Number(expires), contentType, hash }
+      found.push({ blob, progress: progress as Json, key })
+    }
+    return found
+  }
+
+  /**
+   * The rows to be written with the commit that settles a blob's last chunk. `due`: it is to be read once more, then. `look`: the row
+   * that asked for this reading.
+   */
+  closing(
+    blob: Blob,
+    fate: Fate,
+    { due, look }: { readonly due?: number | undefined; readonly look?: string | undefined } = {},
+  ): Row[] {
     const value = 'lost' in fate ? { lost: fate.lost, expires: blob.expires } : [fate.records, fate.digest, blob.expires]
-    return [
-      [this.#openKey(blob), null],
-      [`${this.#bucketKey(blob)}${blob.hash}`, value],
+    const { id, created, uri, expires, contentType, hash } = blob
+    const rows: Row[] = [
+      [`${this.#bucketKey(blob)}${hash}`, value],
+      [look ?? this.#openKey(blob), null],
     ]
+    if (due !== undefined && !('lost' in fate))
+      rows.push([`l/${this.#tenant}/${padded(due)}/${contentType}/${hash}`, [id, created, uri, expires, fate]])
+    return rows
   }
 
   /** That commit is done. */
   closed(blob: Blob): void {
     this.#open.delete(blob.hash)
+    this.#seconds.delete(blob.hash)
     this.#buckets.get(this.#bucketKey(blob))?.add(blob.hash)
   }
 
@@ -159,7 +209,8 @@ export class Ledger {
   watermark(contentType: string): number | undefined {
     let mark = this.#cursors.get(contentType)
     if (mark === undefined) return undefined
-    for (const blob of this.#open.values()) if (blob.contentType === contentType && blob.created < mark) mark = blob.created
+    for (const blob of this.#open.values())
+      if (blob.contentType === contentType && blob.created < mark && !this.#seconds.has(blob.hash)) mark = blob.created
     return mark
   }
 
@@ -222,7 +273,7 @@ export class Ledger {
   }
 
   #openKey({ contentType, expires, hash }: Blob): string {
-    return `o/${this.#tenant}/${String(expires).padStart(15, '0')}/${contentType}/${hash}`
+    return `o/${this.#tenant}/${padded(expires)}/${contentType}/${hash}`
   }
 
   #blobOf(key: string, value: Json | Uint8Array): Blob | undefined {
@@ -231,6 +282,11 @@ export class Ledger {
     const [id, created, uri] = value
     return { id: String(id), uri: String(uri), created: Number(created), expires: Number(expires), contentType, hash }
   }
+}
+
+/** Milliseconds that sort as text. */
+function padded(ms: number): string {
+  return String(ms).padStart(15, '0')
 }
 
 /** 132 bits of SHA-256. */

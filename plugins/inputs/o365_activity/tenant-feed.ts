@@ -7,7 +7,7 @@ import { type FailureKind, ServiceError } from '../../lib/microsoft/service/fail
 import { TokenError, type Tokens } from '../../lib/microsoft/service/tokens.ts'
 import { FeedClient } from './feed-client.ts'
 import { BlobReading } from './fetch.ts'
-import { type Blob, type Fate, Ledger } from './ledger.ts'
+import { type Blob, type Fate, Ledger, type Look } from './ledger.ts'
 import { redactedChunk } from './redact.ts'
 
 export interface TenantSettings {
@@ -26,6 +26,8 @@ export interface TenantSettings {
   readonly pollMs: number
   readonly overlapMs: number
   readonly sweepMs: number
+  /** So long after it was made a blob that was read before is read once more; 0: never. */
+  readonly lookAgainMs: number
   readonly parallel: number
   readonly maxBlobBytes: number
   readonly keepMatchedValues: boolean
@@ -72,6 +74,8 @@ export class TenantFeed {
   /** Partitions on their way through the pipeline, with what closes them. */
   readonly #closing = new Map<string, Blob>()
   readonly #wakes = new Set<() => void>()
+  /** Readings once more that are on their way, by the hash of their blob. */
+  readonly #looks = new Map<string, Look>()
   /** Everything that the service offers is listed: then what was listed may be fetched. */
   #listed = false
   /** Everything up to `until` is listed. */
@@ -131,6 +135,7 @@ export class TenantFeed {
     if (!blob) return
     this.#closing.delete(partition)
     this.ledger.closed(blob)
+    this.#looks.delete(blob.hash)
     this.#wake()
   }
 
@@ -175,6 +180,11 @@ export class TenantFeed {
           this.#folded = clock.monotonic()
         }
       })
+      for (const look of await this.ledger.due(this.client.now())) {
+        if (this.#looks.has(look.blob.hash)) continue
+        this.#looks.set(look.blob.hash, look)
+        this.ledger.again(look.blob)
+      }
       this.#listed = true
       this.#ended =
         settings.until !== undefined &&
@@ -292,11 +302,11 @@ export class TenantFeed {
         await this.#woken(signal)
         continue
       }
-      await this.#insist(signal, () => this.#fetch(blob, positions, signal))
+      await this.#insist(signal, () => this.#fetch(blob, this.#looks.get(blob.hash), positions, signal))
     }
   }
 
-  async #fetch(blob: Blob, positions: Positions, signal: AbortSignal): Promise<void> {
+  async #fetch(blob: Blob, look: Look | undefined, positions: Positions, signal: AbortSignal): Promise<void> {
     const { settings, codec, maxEventBytes, clock, push } = this.#parts
     const partition = `${settings.tenantId}/${blob.contentType}/${blob.id}`
     let answered = -1
@@ -311,9 +321,10 @@ export class TenantFeed {
           content_type: blob.contentType,
           content_id: blob.id,
         },
-        resume: positions.get(partition),
-        get: async uri => {
-          const answer = await this.client.content(uri, signal, settings.maxBlobBytes)
+        resume: look ? look.progress : positions.get(partition),
+        again: look !== undefined,
+        get: async () => {
+          const answer = await this.client.content(blob, signal, settings.maxBlobBytes)
           this.#answered++
           return answer
         },
@@ -326,7 +337,7 @@ export class TenantFeed {
           answered = this.#answered
           return alive
         },
-        close: fate => this.#close(blob, fate),
+        close: fate => this.#close(blob, look, fate),
         restarted: records =>
           this.#count('o365_records_repeated', 'Records read again, because a blob began otherwise than before', records),
       })
@@ -335,8 +346,13 @@ export class TenantFeed {
     this.#readings.delete(blob.hash)
   }
 
-  #close(blob: Blob, fate: Fate): Chunk['rows'] {
+  #close(blob: Blob, look: Look | undefined, fate: Fate): Chunk['rows'] {
     const { settings, log } = this.#parts
+    if (look) {
+      const more = 'lost' in fate ? 0 : fate.records - Number((look.progress as { records?: number }).records ?? 0)
+      if (more > 0) this.#count('o365_records_grown', 'Records that blobs had more when they were read once more', more)
+      return this.ledger.closing(blob, fate, { look: look.key })
+    }
     if ('lost' in fate) {
       this.#count('o365_blobs_lost', 'Blobs, or rests of blobs, that could not be read')
       log.error(
@@ -344,7 +360,8 @@ export class TenantFeed {
         'content could not be read; its name lies in the dead letters',
       )
     } else this.#count('o365_blobs_read', 'Blobs that were read to their end')
-    return this.ledger.closing(blob, fate)
+    const due = blob.created + settings.lookAgainMs
+    return this.ledger.closing(blob, fate, { due: settings.lookAgainMs > 0 && due > this.client.now() ? due : undefined })
   }
 
   /** Does something until it succeeds: waits as long as what went wrong calls for, and says so. `kinds`: others are thrown on. */

@@ -2,16 +2,9 @@
 import { OptionError } from '../../../core/plugin/errors.ts'
 import type { OptionValues } from '../../../core/plugin/options.ts'
 import { CLOUDS, hostsOf } from '../../lib/microsoft/service/clouds.ts'
+import { CONTENT_TYPES } from '../../lib/microsoft/service/content-types.ts'
 import type { CredentialOptions } from '../../lib/microsoft/service/credentials.ts'
 import type { TenantSettings } from './tenant-feed.ts'
-
-export const CONTENT_TYPES = [
-  'Audit.AzureActiveDirectory',
-  'Audit.Exchange',
-  'Audit.SharePoint',
-  'Audit.General',
-  'DLP.All',
-] as const
 
 /** Options that a tenant may have of its own. */
 export const SHARED = {
@@ -72,15 +65,10 @@ export interface ConfiguredTenant {
 }
 
 /** What holds for every tenant alike. */
-export interface Common {
-  readonly publisher: string | undefined
-  readonly pollMs: number
-  readonly overlapMs: number
-  readonly sweepMs: number
-  readonly parallel: number
-  readonly maxBlobBytes: number
-  readonly keepMatchedValues: boolean
-}
+export type Common = Pick<
+  TenantSettings,
+  'pollMs' | 'overlapMs' | 'sweepMs' | 'lookAgainMs' | 'parallel' | 'maxBlobBytes' | 'keepMatchedValues'
+> & { readonly publisher: string | undefined }
 
 const GUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i
 const HOUR_MS = 3_600_000

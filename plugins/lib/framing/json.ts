@@ -9,6 +9,9 @@ import { nextRecordLine } from './json-line.ts'
 import { Place, type Role } from './json-place.ts'
 import { DONE, OPEN, ValueScanner } from './json-value.ts'
 
+/** The state of a framer that stopped behind an element of its array. */
+export const IN_ARRAY = { in: 'array', column: 0 } as const
+
 /** What the bytes at hand belong to. */
 type Mode = 'between' | 'value' | 'broken'
 

@@ -1,19 +1,11 @@
 // What a simulated tenant's feed holds: which records lie in which blob, when it was made, when it can be seen and when it expires.
 // All of it follows from the seed: a blob is made anew, byte for byte the same, each time somebody reads it.
 import type { JsonObject } from '../../../../core/plugin/json.ts'
+import { CONTENT_TYPES, type ContentType } from '../service/content-types.ts'
 import { Draw, STREAM } from '../tenant/draw.ts'
 import { makeFeed } from '../tenant/feed.ts'
 import { makeTenant, type Tenant } from '../tenant/tenant.ts'
 import { makeWorld } from '../tenant/world.ts'
-
-export const CONTENT_TYPES = [
-  'Audit.AzureActiveDirectory',
-  'Audit.Exchange',
-  'Audit.SharePoint',
-  'Audit.General',
-  'DLP.All',
-] as const
-export type ContentType = (typeof CONTENT_TYPES)[number]
 
 export interface ContentOptions {
   readonly seed: number

@@ -1,7 +1,8 @@
 // The Office 365 Management Activity API of simulated tenants: subscriptions, listings with pages, content; strict in what it takes.
 // Facts and codes: the API's reference, its error table, and what was seen of it in use.
 import { randomUUID } from 'node:crypto'
-import { type Blob, CONTENT_TYPES, type ContentType, type TenantContent } from './content.ts'
+import { CONTENT_TYPES, type ContentType } from '../service/content-types.ts'
+import type { Blob, TenantContent } from './content.ts'
 import type { Claims } from './entra.ts'
 import type { Reply } from './reply.ts'
 

@@ -1,7 +1,8 @@
 // A simulated Microsoft 365: tenants with people at work, their login, and their audit feed, on loopback.
 import type { Clock } from '../../../../core/plugin/interfaces.ts'
+import { CONTENT_TYPES } from '../service/content-types.ts'
 import { Draw, STREAM } from '../tenant/draw.ts'
-import { CONTENT_TYPES, type ContentQuirks, NO_QUIRKS, type TenantContent, tenantContent } from './content.ts'
+import { type ContentQuirks, NO_QUIRKS, type TenantContent, tenantContent } from './content.ts'
 import { type Entra, type SimulatedApp, simulateEntra } from './entra.ts'
 import { type FaultSource, faultSource, type Scenario } from './faults.ts'
 import { type FeedApi, feedApi } from './feed-api.ts'
