@@ -16,8 +16,13 @@ const GAUGE_MS = 10_000
 
 export default defineInput({
   summary: 'Reads the audit feed of Microsoft 365 tenants (Office 365 Management Activity API)',
-  description: `What the feed lists is read once, and kept in a ledger until every output has confirmed it. A blob that fails is never
-passed over; what cannot be had any more lies in the dead letters by its name.`,
+  description: `Starts the subscriptions that are missing, lists what is new, and reads every blob as a stream. What was listed is kept in
+a ledger until every output has confirmed it: a blob that fails is never passed over, and one that was read in part goes on behind what
+went on before, also after a restart. An hour after it was made (\`look_again_ms\`) a blob is read once more for what was added to it;
+what is the same is skipped. Content, and times, that cannot be had any more lie in the dead letters by their names, and are counted.
+
+Each tenant has its own budget of requests, and waits alone when the service refuses it. Events have \`tenant\`, \`tenant_name\`,
+\`content_type\` and \`content_id\` in their \`meta\`. Leave the codec as it is.`,
   codec: 'json',
   options: {
     tenants: {
