@@ -8,11 +8,13 @@ import { type HttpClient, openHttp } from '../../lib/http/client.ts'
 import { credentialsOf } from '../../lib/microsoft/service/credentials.ts'
 import { tokensOf } from '../../lib/microsoft/service/tokens.ts'
 import { TenantFeed } from './tenant-feed.ts'
-import { configuredTenants, SHARED, TENANT } from './tenants.ts'
+import { type ConfiguredTenant, configuredTenants, SHARED, TENANT } from './tenants.ts'
 
 /** What the tenants have read and the pipeline has not taken yet. */
 const CHANNEL_BYTES = 4 * 1024 * 1024
 const GAUGE_MS = 10_000
+/** Tenants that are reached in the same way share their connections. */
+const wayOf = ({ ca, proxy }: ConfiguredTenant) => JSON.stringify([ca, proxy])
 
 export default defineInput({
   summary: 'Reads the audit feed of Microsoft 365 tenants (Office 365 Management Activity API)',
@@ -118,6 +120,7 @@ Each tenant has its own budget of requests, and waits alone when the service ref
       maxBlobBytes: max_blob_bytes,
       keepMatchedValues: keep_matched_values,
     })
+    /** By the way in which they reach their hosts. */
     const clients = new Map<string, HttpClient>()
     let context: Context
     let feeds: ReadonlyMap<string, TenantFeed> = new Map()
@@ -125,9 +128,10 @@ Each tenant has its own budget of requests, and waits alone when the service ref
     return {
       async open(given) {
         context = given
-        for (const { ca, proxy } of configured) {
-          const key = JSON.stringify([ca, proxy])
-          if (!clients.has(key)) clients.set(key, await openHttp({ clock: given.clock, ca, proxy }))
+        for (const tenant of configured) {
+          const { ca, proxy } = tenant
+          const way = wayOf(tenant)
+          if (!clients.has(way)) clients.set(way, await openHttp({ clock: given.clock, ca, proxy }))
         }
       },
       async *read(positions, signal) {
@@ -137,8 +141,9 @@ Each tenant has its own budget of requests, and waits alone when the service ref
         const both = AbortSignal.any([signal, stop.signal])
         setMaxListeners(0, signal, both)
         const troubles = new Map<string, string>()
-        const all = configured.map(({ settings, clientId, credentials, authority, audience, ca, proxy }) => {
-          const http = clients.get(JSON.stringify([ca, proxy])) as HttpClient
+        const all = configured.map(tenant => {
+          const { settings, clientId, credentials, authority, audience } = tenant
+          const http = clients.get(wayOf(tenant)) as HttpClient
           return new TenantFeed({
             ...{ settings, http, rows, clock, log, metrics, codec, maxEventBytes },
             tokens: tokensOf({

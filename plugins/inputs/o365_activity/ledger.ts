@@ -2,7 +2,7 @@
 //
 //   c/TENANT/TYPE                 how far the listings reach
 //   s/TENANT                      when all that the service still lists was last listed again
-//   o/TENANT/EXPIRES/TYPE/HASH    listed and not yet acknowledged: contentId, time made, its link where that is an unusual one
+//   o/TENANT/EXPIRES/TYPE/HASH    listed and not yet acknowledged: contentId, time made, its link
 //   b/TENANT/TYPE/HOUR/HASH       acknowledged, by the hour in which it was made: how many records, their hash, when it expires
 //   l/TENANT/DUE/TYPE/HASH        acknowledged, and to be read once more: as in o/, when it expires, and how far it was read
 //   f/TENANT/TYPE/DAY             how many of a day there were, once their rows have gone

@@ -9,29 +9,7 @@ import { FeedClient } from './feed-client.ts'
 import { BlobReading } from './fetch.ts'
 import { type Blob, type Fate, Ledger, type Look } from './ledger.ts'
 import { redactedChunk } from './redact.ts'
-
-export interface TenantSettings {
-  readonly tenantId: string
-  /** What logs, metrics and events call it: its name, or its id. */
-  readonly label: string
-  readonly name: string | undefined
-  readonly api: string
-  readonly publisher: string
-  readonly contentTypes: readonly string[]
-  readonly requestsPerMinute: number
-  /** How far back the first listing goes; a time, or the time before the first start. Milliseconds. */
-  readonly since: { readonly at: number } | { readonly ago: number }
-  /** Content made from this time on is left alone, and the input ends before it. Milliseconds since 1970. */
-  readonly until: number | undefined
-  readonly pollMs: number
-  readonly overlapMs: number
-  readonly sweepMs: number
-  /** So long after it was made a blob that was read before is read once more; 0: never. */
-  readonly lookAgainMs: number
-  readonly parallel: number
-  readonly maxBlobBytes: number
-  readonly keepMatchedValues: boolean
-}
+import type { TenantSettings } from './tenant-settings.ts'
 
 export interface TenantParts {
   readonly settings: TenantSettings
@@ -69,7 +47,6 @@ export class TenantFeed {
   readonly ledger: Ledger
   readonly client: FeedClient
   readonly #parts: TenantParts
-  readonly #budget: Budget
   readonly #readings = new Map<string, BlobReading>()
   /** Partitions on their way through the pipeline, with what closes them. */
   readonly #closing = new Map<string, Blob>()
@@ -88,7 +65,6 @@ export class TenantFeed {
   constructor(parts: TenantParts) {
     this.#parts = parts
     const { settings, http, tokens, clock, log, rows } = parts
-    this.#budget = new Budget(settings.requestsPerMinute, clock)
     this.ledger = new Ledger(rows, settings.tenantId)
     this.client = new FeedClient({
       ...{
@@ -97,7 +73,7 @@ export class TenantFeed {
         api: settings.api,
         http,
         tokens,
-        budget: this.#budget,
+        budget: new Budget(settings.requestsPerMinute, clock),
         clock,
       },
       foreign: error => {
@@ -139,11 +115,6 @@ export class TenantFeed {
     this.#wake()
   }
 
-  /** Somebody has heard that there is something new. */
-  hint(): void {
-    this.#wake()
-  }
-
   /** Writes what is known of completeness into the metrics. */
   gauge(): void {
     const { settings, metrics } = this.#parts
@@ -175,10 +146,6 @@ export class TenantFeed {
         const sweep = now - (this.ledger.sweptAt ?? now) >= settings.sweepMs
         for (const type of settings.contentTypes) await this.#list(type, sweep, signal)
         if (sweep || this.ledger.sweptAt === undefined) await this.ledger.swept(now)
-        if (clock.monotonic() - this.#folded >= FOLD_EVERY_MS) {
-          await this.ledger.fold(this.client.now())
-          this.#folded = clock.monotonic()
-        }
       })
       for (const look of await this.ledger.due(this.client.now())) {
         if (this.#looks.has(look.blob.hash)) continue
@@ -191,11 +158,16 @@ export class TenantFeed {
         settings.contentTypes.every(type => (this.ledger.cursor(type) ?? 0) >= (settings.until as number))
       this.gauge()
       this.#wake()
-      if (!this.#ended) await this.#pause(settings.pollMs, signal)
+      // It goes over the whole ledger: neither listings nor blobs wait for it.
+      if (clock.monotonic() - this.#folded >= FOLD_EVERY_MS) {
+        await this.ledger.fold(this.client.now())
+        this.#folded = clock.monotonic()
+      }
+      if (!this.#ended) await clock.sleep(settings.pollMs, signal)
     }
     while (!this.ledger.settled || this.#closing.size > 0) {
       await this.ledger.refill()
-      await this.#pause(settings.pollMs, signal)
+      await clock.sleep(settings.pollMs, signal)
     }
     this.#wake()
   }
@@ -422,11 +394,6 @@ export class TenantFeed {
       this.#wakes.add(wake)
       signal.addEventListener('abort', stop, { once: true })
     })
-  }
-
-  /** Waits; a hint ends it. */
-  async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    await this.#parts.clock.sleep(ms, signal)
   }
 }
 

@@ -4,7 +4,7 @@ import type { OptionValues } from '../../../core/plugin/options.ts'
 import { CLOUDS, hostsOf } from '../../lib/microsoft/service/clouds.ts'
 import { CONTENT_TYPES } from '../../lib/microsoft/service/content-types.ts'
 import type { CredentialOptions } from '../../lib/microsoft/service/credentials.ts'
-import type { TenantSettings } from './tenant-feed.ts'
+import type { TenantSettings } from './tenant-settings.ts'
 
 /** Options that a tenant may have of its own. */
 export const SHARED = {

@@ -57,12 +57,11 @@ const MAX_BYTES = 256 * 1024 * 1024
 const CONNECTIONS = 32
 const ERROR_TEXT_BYTES = 16 * 1024
 
+const SIGNED_BY_NOBODY = 'its certificate is signed by nobody that is trusted here; name the PEM file of who signed it with ca'
 /** What an operator can do about a failed TLS handshake. */
 const TLS_ADVICE: Readonly<Record<string, string>> = {
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    'its certificate is signed by nobody that is trusted here; name the PEM file of who signed it with ca',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    'its certificate is signed by nobody that is trusted here; name the PEM file of who signed it with ca',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: SIGNED_BY_NOBODY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: SIGNED_BY_NOBODY,
   SELF_SIGNED_CERT_IN_CHAIN:
     'its certificate is signed by nobody that is trusted here (a proxy that reads along?); name the PEM file of who signed it with ca',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is signed by itself; name its PEM file with ca',
