@@ -73,6 +73,7 @@ export function memoryStore(): Store & { readonly stored: readonly StoredLetter[
         .filter(([key]) => key.startsWith(prefix) && (after === undefined || key > after))
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .slice(0, limit),
+    scopes: async () => [...rows.keys()].sort(),
     allPositions: async () => [...positions.values()],
     async reset(pipeline, step) {
       let gone = 0

@@ -2,16 +2,20 @@
 import { visible } from '../observe/text.ts'
 import type { Verb } from '../plugin/define.ts'
 import { PenstockError } from '../plugin/errors.ts'
-import type { JsonObject } from '../plugin/json.ts'
+import { isObject, type JsonObject } from '../plugin/json.ts'
 import { openStore } from '../state/store.ts'
+import type { Store } from '../state/types.ts'
 import { commandLine, STATE_DIR } from './args.ts'
 import { EXIT } from './exit-codes.ts'
 import { columns, number } from './terminal.ts'
 
+/** Begins the keys of rows that plugins keep for people. */
+const SHOWN = 'shown/'
+
 const usage = `Usage: penstock state show [--pipeline NAME] [--json] [--state-dir DIR]
        penstock state reset PIPELINE [--step ID] [--state-dir DIR]
 
-  show    where every input goes on from; works beside a running engine
+  show    where every input goes on from, and what plugins say of how far they are; works beside a running engine
   reset   forgets positions and plugins' rows (dedupe keys, for example) of a pipeline, or of one step of it: its inputs are read from
           their beginning again. Only while no engine runs on this state directory. Dead letters stay. A damaged file of the
           directory is set aside under another name, and what can be read of it is kept.
@@ -58,14 +62,15 @@ async function show(folder: string, pipeline: string | undefined, json: boolean)
   const store = await openStore(folder, { beside: true })
   try {
     const positions = (await store.allPositions()).filter(([name]) => (pipeline ?? name) === name)
+    const shown = await shownRows(store, pipeline)
     if (json) {
-      for (const [name, input, partition, position, at] of positions) {
+      for (const [name, input, partition, position, at] of positions)
         process.stdout.write(`${JSON.stringify({ pipeline: name, input, partition, position, at })}\n`)
-      }
+      for (const [step, name, part, facts] of shown) process.stdout.write(`${JSON.stringify({ step, name, part, ...facts })}\n`)
       return EXIT.ok
     }
-    if (positions.length === 0) process.stdout.write('no positions are stored\n')
-    else {
+    if (positions.length === 0 && shown.length === 0) process.stdout.write('no positions are stored\n')
+    if (positions.length > 0) {
       const rows = positions.map(([name, input, partition, position, at]) => [
         `${name}/${input}`,
         visible(partition),
@@ -74,8 +79,29 @@ async function show(folder: string, pipeline: string | undefined, json: boolean)
       ])
       process.stdout.write(`${columns([['input', 'partition', 'stored', 'position'], ...rows])}\n`)
     }
+    if (shown.length > 0) {
+      const names = [...new Set(shown.flatMap(([, , , facts]) => Object.keys(facts)))]
+      const rows = shown.map(([step, name, part, facts]) =>
+        [step, name, part, ...names.map(key => String(facts[key] ?? ''))].map(visible),
+      )
+      if (positions.length > 0) process.stdout.write('\n')
+      process.stdout.write(`${columns([['step', 'of', 'part', ...names], ...rows])}\n`)
+    }
     return EXIT.ok
   } finally {
     await store.close()
   }
+}
+
+/** What plugins keep to be shown: rows `shown/NAME`, a map of parts, each with its facts. */
+async function shownRows(store: Store, pipeline: string | undefined): Promise<(readonly [string, string, string, JsonObject])[]> {
+  const found: (readonly [string, string, string, JsonObject])[] = []
+  for (const scope of await store.scopes()) {
+    if (pipeline !== undefined && !scope.startsWith(`${pipeline}/`)) continue
+    for (const [key, value] of await store.list(scope, SHOWN))
+      if (isObject(value))
+        for (const [part, facts] of Object.entries(value))
+          if (isObject(facts)) found.push([scope, key.slice(SHOWN.length), part, facts])
+  }
+  return found
 }

@@ -6,6 +6,7 @@ import { copyJson, type JsonObject } from '../plugin/json.ts'
 import { loadPlugin } from '../plugin/registry.ts'
 import { compileExpression } from './expression.ts'
 import { ExpressionError } from './expression-errors.ts'
+import { siteFiles } from './options-file.ts'
 import { Report } from './problem.ts'
 import { expressionPlace, ValueReader } from './reader.ts'
 import type { Drafts } from './rules.ts'
@@ -53,7 +54,7 @@ async function createTable({ type, options, path }: OwnTable, folder: string): P
   try {
     const { plugin } = await loadPlugin('table', type, folder)
     const complete = await completeOptions(plugin as Plugin, options, folder)
-    plugin.create(complete, { id: type, folder, expression: none, table: none })
+    plugin.create(complete, { id: type, folder, expression: none, table: none, ...siteFiles() })
   } catch (error) {
     throw new OptionError(path, asError(error).message, { cause: error })
   }
@@ -73,12 +74,18 @@ export async function completeOptions(plugin: Plugin, options: JsonObject, folde
   return complete
 }
 
-function checkingSite({ kind, id, folder }: Draft, tables: readonly string[], asked: OwnTable[], crowded: boolean): Site {
+function checkingSite(
+  { kind, id, folder, secretFiles }: Draft,
+  tables: readonly string[],
+  asked: OwnTable[],
+  crowded: boolean,
+): Site {
   const nothing: TableHandle = { lookup: () => undefined }
   return {
     id,
     folder,
     expression: compileExpression,
+    ...siteFiles(secretFiles),
     table(source, path) {
       if (kind !== 'filter') throw new OptionError(path, `only a filter looks into tables, and this is the ${kind} ${id}`)
       if (typeof source !== 'string') asked.push({ ...source, path })

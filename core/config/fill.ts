@@ -17,6 +17,8 @@ export class Filler {
   readonly #report: Report
   readonly #env: Env
   readonly #folder: string
+  /** Values that are the whole of a secret file → its path: whoever uses one may want to know when it changes. */
+  readonly secretFiles = new Map<string, string>()
 
   constructor(report: Report, env: Env, folder: string) {
     this.#report = report
@@ -76,6 +78,7 @@ export class Filler {
     }
     if (value === '') throw new Error(`the secret file ${path} is empty`)
     this.#report.secret(value)
+    this.secretFiles.set(value, path)
     return value
   }
 }

@@ -21,6 +21,7 @@ export interface Draft {
   readonly common: JsonObject
   /** What relative paths count from. */
   readonly folder: string
+  readonly secretFiles: ReadonlyMap<string, string>
   /** Nothing is wrong in it so far. */
   readonly ok: boolean
   readonly codec: Draft | undefined
@@ -64,7 +65,8 @@ async function readStep(reading: Reading, kind: Kind, tree: MapTree): Promise<Dr
     own[key] = value
   }
   const ok = found !== undefined && reader.ok
-  return { kind, tree, type, found, options, common, folder, ok, codec, filters, id: '' }
+  const secretFiles = reading.filler?.secretFiles ?? new Map<string, string>()
+  return { kind, tree, type, found, options, common, folder, secretFiles, ok, codec, filters, id: '' }
 }
 
 /** The type that a step names; '' where it is none, which is reported with the other keys. */
@@ -110,7 +112,7 @@ function headOf(tree: MapTree): Place {
 }
 
 /** The step as the engine runs it. */
-export function stepConfig({ id, type, found, options, folder }: Draft): StepConfig {
+export function stepConfig({ id, type, found, options, folder, secretFiles }: Draft): StepConfig {
   const { plugin, url } = found as LoadedPlugin
-  return { id, type, url, plugin, options, folder }
+  return { id, type, url, plugin, options, folder, secretFiles }
 }

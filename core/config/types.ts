@@ -2,7 +2,7 @@
 import type { BatchLimits, Plugin, PluginOf } from '../plugin/define.ts'
 import type { JsonObject } from '../plugin/json.ts'
 
-/** One entry of a pipeline. All but `plugin` is plain data, so that a worker can build the same step again. */
+/** One entry of a pipeline. What a worker needs to build the same step again is plain data. */
 export interface StepConfig<P extends Plugin = Plugin> {
   readonly id: string
   /** The plugin's name, path or package, as written. */
@@ -14,6 +14,8 @@ export interface StepConfig<P extends Plugin = Plugin> {
   readonly options: JsonObject
   /** What relative paths and globs of this step count from; absolute. */
   readonly folder: string
+  /** Secrets of the pipeline by their value → the file that holds each. */
+  readonly secretFiles: ReadonlyMap<string, string>
 }
 
 export interface FilterConfig extends StepConfig<PluginOf<'filter'>> {

@@ -3,6 +3,14 @@ import { hash } from 'node:crypto'
 import type { Event } from '../plugin/interfaces.ts'
 import { isObject, type JsonObject } from '../plugin/json.ts'
 
+/** Ids that an event has beside the one in its fields. */
+export interface EventIds {
+  /** From its chunk: goes before all others. */
+  readonly given?: string | undefined
+  /** What the record had in the input's `idField`. */
+  readonly own?: string | undefined
+}
+
 /** An event of a chunk. `bytes` from `start` to `end` is the record it was decoded from. */
 export class ChunkEvent implements Event {
   fields: JsonObject
@@ -12,13 +20,15 @@ export class ChunkEvent implements Event {
   #end: number
   /** Set for the parts of a split: the whole's own id, and the id to have without one of its own. */
   #whole: { readonly own: string | undefined; readonly id: string } | undefined
+  readonly #ids: EventIds | undefined
 
-  constructor(fields: JsonObject, meta: Readonly<JsonObject>, bytes: Uint8Array, start: number, end: number) {
+  constructor(fields: JsonObject, meta: Readonly<JsonObject>, bytes: Uint8Array, start: number, end: number, ids?: EventIds) {
     this.fields = fields
     this.meta = meta
     this.#bytes = bytes
     this.#start = start
     this.#end = end
+    this.#ids = ids
   }
 
   get original(): Uint8Array {
@@ -26,9 +36,10 @@ export class ChunkEvent implements Event {
   }
 
   get id(): string {
+    if (this.#ids?.given !== undefined && !this.#whole) return this.#ids.given
     const own = ownId(this.fields)
     if (this.#whole) return own !== undefined && own !== this.#whole.own ? own : this.#whole.id
-    return own ?? hash('sha256', this.original, 'hex').slice(0, 32)
+    return own ?? this.#ids?.own ?? hash('sha256', this.original, 'hex').slice(0, 32)
   }
 
   /** True when the source bytes were replaced: what the chunk holds must not be used for a dead letter then. */
@@ -54,7 +65,7 @@ export class ChunkEvent implements Event {
 
   /** The same event with other fields: for an output's own filters. */
   copy(fields: JsonObject): ChunkEvent {
-    const copy = new ChunkEvent(fields, this.meta, this.#bytes, this.#start, this.#end)
+    const copy = new ChunkEvent(fields, this.meta, this.#bytes, this.#start, this.#end, this.#ids)
     copy.#whole = this.#whole
     copy.redacted = this.redacted
     return copy

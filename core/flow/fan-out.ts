@@ -7,6 +7,7 @@ import type { InFlight } from './in-flight.ts'
 import type { OutputStream } from './output-stream.ts'
 import type { GatedEvent, Packed, PackedOutput, TransformFault } from './packed.ts'
 import { QueuedItem, type Slice } from './queued-item.ts'
+import { RECORD_ID } from './replay.ts'
 import type { TrackedChunk } from './tracked-chunk.ts'
 import type { Transformed } from './transformer.ts'
 
@@ -215,8 +216,12 @@ export class FanOut {
     const { record, stage, step, code, error, event } = fault
     const source = tracked.source(record)
     const { offset } = tracked.chunk
+    const base = this.#base(tracked)
+    const id = tracked.job.ids?.get(record)
     return {
-      ...this.#base(tracked),
+      ...base,
+      // A replay gives it to the record again.
+      ...(id !== undefined && { meta: { ...base.meta, [RECORD_ID]: id } }),
       step,
       stage,
       code: shortened(masked(code), LONGEST),

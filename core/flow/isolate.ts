@@ -42,5 +42,10 @@ export async function isolate(
 /** The job with one of its records. */
 function only(job: Job, record: number): Job {
   const start = job.starts ? (job.starts[record] as number) : record === 0 ? 0 : (job.ends[record - 1] as number) + 1
-  return { ...job, starts: Uint32Array.of(start), ends: Uint32Array.of(job.ends[record] as number), count: 1 }
+  const { ids, ...rest } = job
+  const id = ids?.get(record)
+  return {
+    ...{ ...rest, starts: Uint32Array.of(start), ends: Uint32Array.of(job.ends[record] as number), count: 1 },
+    ...(id !== undefined && { ids: new Map([[0, id]]) }),
+  }
 }

@@ -17,7 +17,7 @@ export interface OutputSpec extends StepSpec {
   readonly filters: readonly FilterSpec[]
 }
 export interface TransformSpec {
-  readonly inputs: readonly { readonly id: string; readonly codec: StepSpec }[]
+  readonly inputs: readonly { readonly id: string; readonly codec: StepSpec; readonly idField?: string | undefined }[]
   readonly filters: readonly FilterSpec[]
   readonly outputs: readonly OutputSpec[]
   readonly tables: readonly StepSpec[]
@@ -34,6 +34,8 @@ export interface Job {
   readonly starts?: Uint32Array
   readonly count: number
   readonly meta: JsonObject
+  /** Ids that records get instead of their own, by their index. */
+  readonly ids?: ReadonlyMap<number, string>
   /** A replay: no gate is asked, and only this output (an index) takes the events; -1: all. */
   readonly replay?: number
   /** Records that ended the workers that had them: each fails at its step this time. */

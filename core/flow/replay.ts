@@ -21,6 +21,8 @@ export interface ReplayOptions {
 /** How often a running pipeline looks for new marks. Milliseconds. */
 const LOOK_MS = 2_000
 const PAGE = 100
+/** Key of a dead letter's meta: the id that its chunk had given to the record. */
+export const RECORD_ID = 'record_id'
 
 export class Replay {
   readonly #options: ReplayOptions
@@ -77,12 +79,14 @@ export class Replay {
       log.warn({ letter: letter.id, why }, 'dead letter cannot be replayed')
       return undefined
     }
+    const id = letter.meta[RECORD_ID]
     const chunk: Chunk = {
       bytes: letter.bytes,
       ends: Uint32Array.of(letter.bytes.length),
       meta: letter.meta,
       partition: `dead letter ${letter.id}`,
       ...(letter.offset !== undefined && { offset: letter.offset }),
+      ...(typeof id === 'string' && { ids: new Map([[0, id]]) }),
     }
     return { chunk, input, replay: { letter: letter.id, tries: letter.tries + 1, output } }
   }

@@ -142,7 +142,7 @@ export function transformSpec(config: PipelineConfig): TransformSpec {
   const withWhen = <T extends StepSpec>(spec: T, when: string | undefined) => ({ ...spec, ...(when !== undefined && { when }) })
   const { unmatched } = config
   return {
-    inputs: config.inputs.map(step => ({ id: step.id, codec: specOf(step.codec) })),
+    inputs: config.inputs.map(step => ({ id: step.id, codec: specOf(step.codec), idField: step.plugin.idField })),
     filters: config.filters.map(step => withWhen(specOf(step), step.when)),
     outputs: config.outputs.map(step =>
       withWhen({ ...specOf(step), filters: step.filters.map(own => withWhen(specOf(own), own.when)) }, step.when),

@@ -1,5 +1,6 @@
 // The tables that filters look into: loaded once on the main thread, as images that all workers share, and swapped when they change.
 import { stat } from 'node:fs/promises'
+import { siteFiles } from '../config/options-file.ts'
 import type { PluginOf } from '../plugin/define.ts'
 import { asError, PenstockError } from '../plugin/errors.ts'
 import type { Clock, Log, Site, Table, TableHandle } from '../plugin/interfaces.ts'
@@ -159,7 +160,7 @@ function siteOf(step: StepSpec): Site {
   const none = () => {
     throw new PenstockError('PEN_TABLE', `table ${step.id}: a table has neither expressions nor tables of its own`)
   }
-  return { id: step.id, folder: step.folder, expression: none, table: none }
+  return { id: step.id, folder: step.folder, expression: none, table: none, ...siteFiles() }
 }
 
 async function stamp(table: Table): Promise<string> {

@@ -57,6 +57,7 @@ export class TrackedChunk implements Tracked {
       ...(starts && { starts }),
       count: chunk.count ?? ends.length,
       meta,
+      ...(chunk.ids && chunk.ids.size > 0 && { ids: chunk.ids }),
       ...(replay && { replay: replay.output }),
     }
   }

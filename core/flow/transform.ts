@@ -3,8 +3,8 @@ import { compileExpression, type Expression } from '../config/expression.ts'
 import type { Plugin, PluginOf } from '../plugin/define.ts'
 import { asError, PenstockError, PermanentError } from '../plugin/errors.ts'
 import type { Codec, Event, Filter, Output } from '../plugin/interfaces.ts'
-import { copyJson, isObject } from '../plugin/json.ts'
-import { ChunkEvent } from './event.ts'
+import { copyJson, isObject, type JsonObject } from '../plugin/json.ts'
+import { ChunkEvent, type EventIds } from './event.ts'
 import type { FilterSpec, Job, Packed, StepSpec, TransformSpec } from './packed.ts'
 import { Packing } from './packing.ts'
 import { siteOf } from './site.ts'
@@ -85,28 +85,35 @@ export async function buildTransform(
     for (record = 0; record < job.count; record++) {
       const end = job.ends[record] as number
       if (job.starts) start = job.starts[record] as number
-      decode(job, codec, input.id, start, end)
+      decode(job, codec, input, start, end)
       start = end + 1
     }
     return pack.finish()
   }
 
-  function decode(job: Job, codec: Codec, input: string, start: number, end: number): void {
+  function decode(job: Job, codec: Codec, input: TransformSpec['inputs'][number], start: number, end: number): void {
     pack.counts.read++
     let decoded: ReturnType<Codec['decode']>
     try {
       if (watched) reach(0)
       decoded = codec.decode(job.bytes.subarray(start, end), job.meta)
     } catch (error) {
-      pack.fault({ record, stage: 'decode', step: input, output: -1 }, error)
+      pack.fault({ record, stage: 'decode', step: input.id, output: -1 }, error)
       return
     }
-    if (!isList(decoded)) filterFrom(new ChunkEvent(decoded, job.meta, job.bytes, start, end), 0, undefined, -1)
+    if (!isList(decoded))
+      filterFrom(new ChunkEvent(decoded, job.meta, job.bytes, start, end, idsOf(job, input, decoded)), 0, undefined, -1)
     else if (decoded.length === 0) pack.counts.dropped++
     else {
       pack.counts.created += decoded.length - 1
       for (const part of new ChunkEvent({}, job.meta, job.bytes, start, end).split(decoded)) filterFrom(part, 0, undefined, -1)
     }
+  }
+
+  function idsOf({ ids }: Job, { idField }: TransformSpec['inputs'][number], decoded: JsonObject): EventIds | undefined {
+    if (idField === undefined && ids === undefined) return undefined
+    const own = idField === undefined ? undefined : decoded[idField]
+    return { given: ids?.get(record), own: typeof own === 'string' && own !== '' ? own : undefined }
   }
 
   /** Takes an event through the filters from `first` on, and to its outputs. `keys` are those of the gates before. */

@@ -38,6 +38,8 @@ export interface BatchLimits {
 interface InputExtras {
   /** The codec when the pipeline names none. Default: ndjson. */
   readonly codec?: string
+  /** The key of a record's own id: what an event's id is where no filter puts one into `event.id`. */
+  readonly idField?: string
 }
 interface OutputExtras {
   /** Batch limits when the pipeline gives none. */

@@ -1,12 +1,17 @@
-// What a plugin sees of the engine, and what the engine expects of a plugin. Nothing else of core/ is for plugins.
+// What a plugin sees of the engine, and what the engine expects of a plugin. Of core/, only this folder is for plugins; their commands
+// may use core/cli/for-plugins.ts too.
 import type { ByteWriter } from './byte-writer.ts'
 import type { Json, JsonObject } from './json.ts'
+import type { OptionSchemas, OptionValues } from './options.ts'
 
 /** One log record on its way. */
 export interface Event {
   /** The record; ECS-shaped after the `ecs` filter. A filter may change it or put another object in its place. */
   fields: JsonObject
-  /** The same every time the record is read: `event.id` of the fields, else a hash of the source bytes; parts of a split add `#n`. */
+  /**
+   * The same every time the record is read: the one that its chunk gives it, else `event.id` of the fields, else what the record has
+   * in the input's `idField`, else a hash of the source bytes; parts of a split add `#n`.
+   */
   readonly id: string
   /** Where it came from: `input` (the step's id), `path`, `partition` and what the input adds. Shared by a chunk's events. */
   readonly meta: Readonly<JsonObject>
@@ -40,7 +45,9 @@ export interface Chunk {
   /** The partition ends with this chunk; once settled, its position is forgotten. */
   readonly last?: boolean
   /** The plugin's own rows, written in the very transaction that settles this chunk. `null` deletes. */
-  readonly rows?: readonly (readonly [key: string, value: Json | null])[]
+  readonly rows?: readonly (readonly [key: string, value: Json | Uint8Array | null])[]
+  /** Ids that single records get instead of their own, by their index in the chunk: whatever a filter puts into `event.id`. */
+  readonly ids?: ReadonlyMap<number, string>
 }
 
 /** A piece of a source that is no record. */
@@ -98,7 +105,10 @@ export interface RowPage {
   readonly limit?: number
 }
 
-/** A plugin's own rows in the store, below its step. Keys sort as text. Values may be bytes. */
+/**
+ * A plugin's own rows in the store, below its step. Keys sort as text. Values may be bytes. `penstock state show` prints rows
+ * `shown/NAME` whose value is a map of parts, each with its facts: `{ PART: { FACT: value } }`.
+ */
 export interface Rows {
   get(key: string): Promise<Json | Uint8Array | undefined>
   /** In the order of their keys. */
@@ -132,6 +142,20 @@ export interface Site {
   expression(text: string, path: string): (event: Event) => boolean
   /** A table of the pipeline by its id, or one of the step's own by type and options; filters only. */
   table(source: string | { readonly type: string; readonly options: JsonObject }, path: string): TableHandle
+  /** The file that this value of a secret option was read from (`${secret:file:…}` and nothing beside it), to be read again. */
+  secretFile(value: string): string | undefined
+  /**
+   * Reads a YAML or JSON file with options in it as a pipeline's are read: filled in, checked by their schemas, completed; paths count
+   * from the file's folder. Throws an error that names each mistake with its place. Such a file is configuration: `check` reads it.
+   */
+  optionsFile<const P extends OptionSchemas>(path: string, options: P): OptionsFile<P>
+}
+
+/** What such a file says. */
+export interface OptionsFile<P extends OptionSchemas> {
+  readonly options: OptionValues<P>
+  /** As in Site. */
+  secretFile(value: string): string | undefined
 }
 
 /** A step's table, as filters see it: always the newest image. */

@@ -32,6 +32,7 @@ export interface Operations {
   positions: [{ pipeline: string; input: string }, string]
   /** JSON of [pipeline, input, partition, position, at][]. */
   allPositions: [object, string]
+  scopes: [object, string]
   get: [{ scope: string; key: string }, Stored | undefined]
   list: [{ scope: string; prefix: string; after: string | null; limit: number }, (readonly [key: string, value: Stored])[]]
   reset: [{ pipeline: string; step: string | undefined }, number]

@@ -22,6 +22,12 @@ export function records(db: DatabaseSync) {
   const dropRow = db.prepare('DELETE FROM rows WHERE scope = ? AND key = ?')
   const positionsOf = db.prepare('SELECT partition, position FROM positions WHERE pipeline = ? AND input = ? ORDER BY partition')
   const everyPosition = db.prepare('SELECT * FROM positions ORDER BY pipeline, input, partition')
+  // From one scope to the next: a ledger has a million rows, and none of them is looked at.
+  const everyScope = db.prepare(
+    'WITH RECURSIVE found(scope) AS (SELECT min(scope) FROM rows UNION ALL ' +
+      'SELECT (SELECT min(scope) FROM rows WHERE scope > found.scope) FROM found WHERE found.scope IS NOT NULL) ' +
+      'SELECT scope FROM found WHERE scope IS NOT NULL',
+  )
   const row = db.prepare('SELECT value FROM rows WHERE scope = ? AND key = ?')
   const rowsFrom = db.prepare('SELECT key, value FROM rows WHERE scope = ? AND key >= ? AND key IS NOT ? ORDER BY key LIMIT ?')
   const rowsBetween = db.prepare(
@@ -49,6 +55,11 @@ export function records(db: DatabaseSync) {
       const line = ({ pipeline, input, partition, position, at }: Record<string, unknown>) =>
         `[${JSON.stringify([pipeline, input, partition]).slice(1, -1)},${position},${JSON.stringify(at)}]`
       return `[${everyPosition.all().map(line).join()}]`
+    },
+
+    /** Every `pipeline/step` that has rows. */
+    scopes(): string {
+      return JSON.stringify(everyScope.all().map(({ scope }) => scope))
     },
 
     get(scope: string, key: string): Stored | undefined {

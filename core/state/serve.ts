@@ -24,6 +24,7 @@ const DOING: Readonly<Record<Operation, string>> = {
   commit: 'save positions',
   positions: 'read positions',
   allPositions: 'read positions',
+  scopes: 'read rows',
   get: 'read rows',
   list: 'read rows',
   reset: 'reset positions',
@@ -139,6 +140,8 @@ export function serve(port: MessagePort, data: StoreData): void {
         state.exec('COMMIT')
         return gone
       }
+      case 'scopes':
+        return table.scopes()
       default:
         return table.allPositions()
     }

@@ -72,6 +72,9 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
     async allPositions() {
       return decodeText(await call('allPositions', {}))
     },
+    async scopes() {
+      return decodeText(await call('scopes', {}))
+    },
     async get(scope, key) {
       const value = await call('get', { scope, key })
       return value === undefined ? undefined : decodeValue(value)

@@ -93,6 +93,8 @@ export interface Store {
   list(scope: string, prefix: string, page?: RowPage): Promise<(readonly [key: string, value: Json | Uint8Array])[]>
   /** Every stored position, for `state show`. */
   allPositions(): Promise<(readonly [pipeline: string, input: string, partition: string, position: Json, at: string])[]>
+  /** Every `pipeline/step` that has rows. */
+  scopes(): Promise<string[]>
   /** Forgets positions and rows of a pipeline, or of one step of it; resolves to how many rows went. */
   reset(pipeline: string, step?: string): Promise<number>
   close(): Promise<void>

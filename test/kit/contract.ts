@@ -1,4 +1,5 @@
 // What every plugin of a kind must do, run on every plugin. A plugin and its cases are two files; nothing is registered.
+
 import { readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { openDryRun } from '../../core/cli/dry-run.ts'
 import { completeOptions } from '../../core/config/creation.ts'
 import { compileExpression } from '../../core/config/expression.ts'
 import { loadPipeline } from '../../core/config/load.ts'
+import { siteFiles } from '../../core/config/options-file.ts'
 import type { PipelineConfig } from '../../core/config/types.ts'
 import { Pipeline } from '../../core/flow/pipeline.ts'
 import type { Kind, Plugin, PluginOf } from '../../core/plugin/define.ts'
@@ -131,7 +133,13 @@ async function options(t: Test, one: Case, plugin: Plugin, folder: string): Prom
 }
 
 function siteIn(folder: string): Site {
-  return { id: 'subject', folder, expression: text => compileExpression(text), table: () => ({ lookup: () => undefined }) }
+  return {
+    id: 'subject',
+    folder,
+    expression: text => compileExpression(text),
+    table: () => ({ lookup: () => undefined }),
+    ...siteFiles(),
+  }
 }
 
 async function codecCase(t: Test, _name: string, one: Case, plugin: Plugin): Promise<void> {

@@ -22,7 +22,7 @@ export const jsonCodec: Codec = {
 
 let urls = 0
 function step<P extends Plugin>(id: string, plugin: P): StepConfig<P> {
-  return { id, type: id, url: `test:${urls++}`, plugin, options: {}, folder: '/' }
+  return { id, type: id, url: `test:${urls++}`, plugin, options: {}, folder: '/', secretFiles: new Map() }
 }
 
 export interface Setup {

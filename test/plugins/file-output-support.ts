@@ -1,8 +1,10 @@
 // What the tests of outputs share: a context without an engine, and items packed as the engine packs them.
+
 import { constants } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { siteFiles } from '../../core/config/options-file.ts'
 import { ByteWriter } from '../../core/plugin/byte-writer.ts'
 import type { Plugin } from '../../core/plugin/define.ts'
 import type { Context, Event, Item, Output, Site } from '../../core/plugin/interfaces.ts'
@@ -52,6 +54,7 @@ export function fakeContext(
     get codec(): never {
       throw new Error('outputs have none')
     },
+    ...siteFiles(),
     maxEventBytes: 1 << 24,
     pass(ms) {
       passed += ms
@@ -75,6 +78,7 @@ export function site(folder: string, id = 'file'): Site {
     table() {
       throw new Error('outputs have none')
     },
+    ...siteFiles(),
   }
 }
 

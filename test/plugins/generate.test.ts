@@ -1,5 +1,7 @@
 // What data cannot say of the generate input: the same bytes again, going on after a restart, and its pace.
+
 import t from 'tap'
+import { siteFiles } from '../../core/config/options-file.ts'
 import { CHUNK_BYTES } from '../../core/plugin/buffers.ts'
 import type { Chunk, Clock, Context } from '../../core/plugin/interfaces.ts'
 import type { Json, JsonObject } from '../../core/plugin/json.ts'
@@ -20,7 +22,10 @@ async function* chunks(
   options: JsonObject,
   { position, signal, clock, maxEventBytes = 1e9, warnings = [] }: Run = {},
 ): AsyncGenerator<Chunk> {
-  const input = generate.create({ ...DEFAULTS, ...options }, { id: 'generate', folder: '/', expression: never, table: never })
+  const input = generate.create(
+    { ...DEFAULTS, ...options },
+    { id: 'generate', folder: '/', expression: never, table: never, ...siteFiles() },
+  )
   const context = { clock, maxEventBytes, log: { warn: (_: JsonObject, message: string) => warnings.push(message) } }
   await input.open?.(context as unknown as Context)
   yield* input.read({ get: () => position, partitions: () => [] }, signal ?? new AbortController().signal)

@@ -57,6 +57,7 @@ export async function simulated(t: Test, options: Partial<SimulatorOptions> = {}
       audience: AUDIENCE,
       credentials: credentialsOf({ client_secret: app.secret, ...credential }),
       http,
+      clock: systemClock,
     })
   const own = tokens()
   return {

@@ -1,95 +1,13 @@
 // The real program on simulated tenants: every record of the feed arrives, whatever the service does; what cannot be had is named.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { systemClock } from '../../core/observe/clock.ts'
-import type { JsonObject } from '../../core/plugin/json.ts'
+import t from 'tap'
 import { NO_QUIRKS } from '../../plugins/lib/microsoft/simulator/content.ts'
 import { SCENARIOS } from '../../plugins/lib/microsoft/simulator/faults.ts'
-import {
-  DEFAULTS,
-  type Simulator,
-  type SimulatorOptions,
-  startSimulator,
-} from '../../plugins/lib/microsoft/simulator/simulator.ts'
-import { canary } from '../kit/canary.ts'
-import { listedLetters } from '../kit/kill-run.ts'
-import { type Ran, start } from '../kit/process.ts'
 import { full } from '../kit/rounds.ts'
 import { until } from '../kit/until.ts'
 import { NOON } from './microsoft-support.ts'
+import { feed, HOUR_MS } from './o365-support.ts'
 
-const HOUR_MS = 3_600_000
 t.setTimeout(300_000)
-
-interface Feed {
-  readonly simulator: Simulator
-  readonly folder: string
-  /** Starts the program; it ends when all that was made before `until` (by default: before now) is acknowledged. */
-  start(options?: JsonObject): ReturnType<typeof start>
-  run(options?: JsonObject): Promise<Ran>
-  /** How often each record came out, by its id. */
-  came(): Map<string, number>
-  /** Ids of the simulator's ledger that did not come out, and those that came out and are in no ledger. */
-  compare(): { readonly lost: string[]; readonly invented: string[] }
-  letters(): ReturnType<typeof listedLetters>
-}
-
-async function feed(t: Test, options: Partial<SimulatorOptions> = {}, folder = t.testdir({})): Promise<Feed> {
-  const simulator = await startSimulator({
-    ...DEFAULTS,
-    ...{ clock: systemClock, from: NOON, historyMs: 24 * HOUR_MS, users: 10, requestsPerMinute: 100_000 },
-    ...options,
-  })
-  t.teardown(() => simulator.close())
-  mkdirSync(join(folder, 'planted'), { recursive: true })
-  writeFileSync(join(folder, 'ca.pem'), simulator.cert)
-  const tenants = simulator.apps.map((app, index) => {
-    app.secret = `${canary('secret')}-${index}`
-    writeFileSync(join(folder, 'planted', `secret-${index}`), app.secret, { mode: 0o600 })
-    return {
-      tenant_id: app.tenantId,
-      client_id: app.clientId,
-      client_secret: `\${secret:file:planted/secret-${index}}`,
-      name: `t${index}`,
-    }
-  })
-  const lines = () => {
-    const path = join(folder, 'out.ndjson')
-    return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
-  }
-  const begin: Feed['start'] = (given = {}) => {
-    const input = {
-      ...{ type: 'o365_activity', poll_interval_ms: 200, until: new Date(NOON).toISOString(), requests_per_minute: 60_000 },
-      ...{ authority_url: simulator.origin, api_url: simulator.origin, ca: 'ca.pem', tenants },
-      ...given,
-    }
-    const pipeline = { name: 'feed', inputs: [input], outputs: [{ type: 'file', path: 'out.ndjson' }] }
-    writeFileSync(join(folder, 'feed.yaml'), JSON.stringify(pipeline))
-    return start(['run', 'feed.yaml', '--no-progress', '--log-format', 'json'], { cwd: folder })
-  }
-  const came = () => {
-    const counts = new Map<string, number>()
-    for (const line of lines()) {
-      const { Id } = JSON.parse(line) as { Id: string }
-      counts.set(Id, (counts.get(Id) ?? 0) + 1)
-    }
-    return counts
-  }
-  return {
-    simulator,
-    folder,
-    start: begin,
-    run: options => begin(options).ended,
-    came,
-    compare() {
-      const known = new Set([...simulator.ledger()].filter(({ created }) => Date.parse(created) < NOON).flatMap(({ ids }) => ids))
-      const out = came()
-      return { lost: [...known].filter(id => !out.has(id)), invented: [...out.keys()].filter(id => !known.has(id)) }
-    },
-    letters: () => listedLetters(folder),
-  }
-}
 
 t.test(
   'row 45: with a clock that differs by years, every record of every tenant arrives once; a second start reads nothing again',

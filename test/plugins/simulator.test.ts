@@ -5,10 +5,13 @@ import { join } from 'node:path'
 import t from 'tap'
 import { CONTENT_TYPES } from '../../plugins/lib/microsoft/service/content-types.ts'
 import { selfSigned } from '../../plugins/lib/microsoft/simulator/certificate.ts'
+import { type ContentQuirks, NO_QUIRKS } from '../../plugins/lib/microsoft/simulator/content.ts'
 import { SCENARIOS } from '../../plugins/lib/microsoft/simulator/faults.ts'
+import { until } from '../kit/until.ts'
 import { NOON, never, simulated, timeText } from './microsoft-support.ts'
 
 const HOUR_MS = 3_600_000
+const withContent = (quirks: Partial<ContentQuirks>) => ({ requests: {}, content: { ...NO_QUIRKS, ...quirks } })
 /** What a TokenError says. */
 const refusal = (service: string) => ({ service, passing: false }) as object as Error
 const code = (answer: { text: string }) => /AF\d+/.exec(answer.text)?.[0]
@@ -169,13 +172,16 @@ t.test('who asks too often is refused, and who names no publisher shares its quo
 })
 
 t.test('each fault of the scenario everything happens', async t => {
-  const { ask, simulator } = await simulated(t, { scenario: SCENARIOS['everything']!, requestsPerMinute: 100_000, users: 40 })
-  const oddities = { late: 0, growing: 0, missing: 0, empty: 0 }
+  const { requests, ...others } = SCENARIOS['everything']!
+  const scenario = { ...others, requests: { ...requests, restart: 0 } }
+  const { ask, simulator } = await simulated(t, { scenario, requestsPerMinute: 100_000, users: 40 })
+  const oddities = { late: 0, growing: 0, missing: 0, expired: 0, empty: 0, same_id: 0, empty_id: 0 }
   for (const type of CONTENT_TYPES) {
     for (const blob of simulator.contents[0]!.list(type, 0, NOON * 2, NOON)) {
       if (blob.visible > blob.created) oddities.late++
       if (blob.grown > blob.created) oddities.growing++
-      if (blob.missing) oddities.missing++
+      if (blob.odd?.oddity === 'same_id' || blob.odd?.oddity === 'empty_id') oddities[blob.odd.oddity]++
+      if (blob.missing) oddities[blob.expires > NOON ? 'missing' : 'expired']++
       else if (blob.records.length === 0) oddities.empty++
     }
   }
@@ -185,4 +191,96 @@ t.test('each fault of the scenario everything happens', async t => {
   for (let n = 0; n < 40 && simulator.faults.counts.size < 12; n++)
     await Promise.all(Array.from({ length: 50 }, () => ask(listing(NOON - HOUR_MS, NOON)).catch(() => {})))
   t.equal(simulator.faults.counts.size, 12, JSON.stringify(Object.fromEntries(simulator.faults.counts)))
+})
+
+t.test('content that has expired before anybody reads it is listed, refused, and in no ledger', async t => {
+  const { ask, simulator } = await simulated(t, { scenario: withContent({ expired: 0.5 }) })
+  const listed: { contentId: string; contentUri: string; contentExpiration: string }[] = (
+    await ask(`${listing(NOON - 20 * HOUR_MS, NOON)}`)
+  ).json
+  const expired = listed.filter(({ contentExpiration }) => Date.parse(contentExpiration) < NOON)
+  t.ok(expired.length > 5, `${expired.length} have`)
+  t.equal(code(await ask(expired[0]!.contentUri)), 'AF20051')
+  const known = new Set([...simulator.ledger()].map(({ contentId }) => contentId))
+  t.notOk(expired.some(({ contentId }) => known.has(contentId)))
+})
+
+t.test('the ledger knows every record by its bytes: those that share an Id, and those without one', async t => {
+  const { ask, simulator } = await simulated(t, { scenario: withContent({ sameId: 0.3, noId: 0.3, emptyId: 0.3 }) })
+  const seen = { shared: 0, none: 0, empty: 0 }
+  for (const { contentId, ids, hashes } of simulator.ledger()) {
+    const { json } = await ask(`audit/${contentId}`)
+    const own = json.map((record: object) => createHash('sha256').update(JSON.stringify(record)).digest('hex').slice(0, 32))
+    t.same(hashes, own, contentId)
+    t.equal(new Set(hashes).size, hashes.length, 'no two say the same')
+    if (new Set(ids).size < ids.length) seen.shared++
+    if (ids.length < hashes.length) seen.none++
+    if (ids.includes('')) seen.empty++
+  }
+  for (const [name, count] of Object.entries(seen)) t.ok(count > 3, `${name}: ${count}`)
+})
+
+t.test('one blob is as big as was asked for, and in the ledger like the others', async t => {
+  const { ask, simulator } = await simulated(t, { bigBlobBytes: 20_000_000 })
+  const blobs = (await ask(listing(NOON - 20 * HOUR_MS, NOON, 'Audit.SharePoint'))).json
+  const entries = new Map([...simulator.ledger()].map(entry => [entry.contentId, entry]))
+  const sizes = blobs.map(({ contentId }: { contentId: string }) => entries.get(contentId)?.ids.length)
+  const big = blobs[sizes.indexOf(Math.max(...sizes))]
+  const { text, json } = await ask(big.contentUri)
+  t.ok(Math.abs(text.length - 20_000_000) < 2_000_000, `${text.length} bytes`)
+  t.same(
+    json.map((record: { Id: string }) => record.Id),
+    entries.get(big.contentId)?.ids,
+  )
+  t.equal([...entries.values()].filter(({ ids }) => ids.length > 5_000).length, 1)
+})
+
+t.test('what DLP rules matched is for those alone who may read it', async t => {
+  const { ask, simulator, tokens } = await simulated(t, { users: 100 })
+  const texts = async (as?: string) => {
+    const blobs = (await ask(listing(NOON - 20 * HOUR_MS, NOON, 'DLP.All'))).json as { contentUri: string }[]
+    return (await Promise.all(blobs.map(({ contentUri }) => ask(contentUri, 'GET', as)))).map(({ text }) => text).join()
+  }
+  t.match(await texts(), /DetectedValues/)
+  simulator.apps[0]!.roles = ['ActivityFeed.Read']
+  const token = await tokens().get(never)
+  const bare = await texts(`Bearer ${token}`)
+  t.notMatch(bare, /DetectedValues/)
+  t.match(bare, /SensitiveInformation/)
+})
+
+t.test('it is driven from outside: subscriptions go off, tokens end, and it goes away for a while', async t => {
+  const { ask, simulator } = await simulated(t)
+  const { tenantId } = simulator.apps[0]!
+  const order = (what: string) => ask(`${simulator.origin}/simulator/${what}`, 'POST')
+  t.equal((await order(`disable?tenant=${tenantId}&content_type=Audit.General&by=service`)).status, 200)
+  const refused = await ask(listing(NOON - HOUR_MS, NOON, 'Audit.General'))
+  t.equal(code(refused), 'AF20023')
+  t.match(refused.text, /service admin/)
+  t.equal((await order('disable?tenant=nobody&content_type=Audit.General')).status, 400)
+  t.equal((await order('restart?ms=0')).status, 200)
+  const status = await until(() => ask(`${simulator.origin}/simulator/status`).catch(() => undefined))
+  t.match(status.json, { now: /^2026-05-06T12/, throttled: 0, faults: {} })
+  t.equal((await order('revoke')).status, 200)
+  t.equal((await ask('subscriptions/list')).status, 401)
+})
+
+t.test('a restart that a scenario asks for ends, and the port is the same', async t => {
+  const { ask, simulator } = await simulated(t, { scenario: { ...withContent({}), requests: { restart: 1 } } })
+  const { port } = simulator.server
+  await t.rejects(ask('subscriptions/list'), 'the connection breaks')
+  const answer = await until(() => ask(`${simulator.origin}/simulator/status`).catch(() => undefined))
+  t.same(answer.json.faults, { restart: 1 })
+  t.equal(simulator.server.port, port)
+})
+
+t.test('a week of 100,000 people is there at once, and their blobs are the same when they were forgotten', async t => {
+  const begun = performance.now()
+  const { ask, simulator } = await simulated(t, { users: 100_000, historyMs: 7 * 24 * HOUR_MS })
+  const first = (await ask(`${listing(NOON - 23 * HOUR_MS, NOON, 'DLP.All')}`)).json
+  t.ok(performance.now() - begun < 20_000, `${Math.round(performance.now() - begun)} ms`)
+  const text = (await ask(first[0].contentUri)).text
+  const other = await simulated(t, { users: 100_000, historyMs: 7 * 24 * HOUR_MS })
+  t.equal((await other.ask(`audit/${first[0].contentId}`)).text, text, 'another simulator with this seed finds it by its name')
+  t.ok(simulator.contents[0]!.find(first[0].contentId))
 })

@@ -1,7 +1,7 @@
 // Maps Microsoft's records to the Elastic Common Schema. Each data set is a file of this folder.
 import { defineFilter } from '../../../core/plugin/define.ts'
 import { PermanentError } from '../../../core/plugin/errors.ts'
-import type { JsonObject } from '../../../core/plugin/json.ts'
+import { isObject, type JsonObject } from '../../../core/plugin/json.ts'
 import { redactMatchedValues } from '../../lib/microsoft/matched-values.ts'
 import type { DataSet, Settings } from './data-set.ts'
 import { under } from './draft.ts'
@@ -34,10 +34,20 @@ Elastic's own integrations give the record, and what is left of the record below
 Places and networks of addresses come from a \`geoip\` filter behind this one.`,
   options: {
     tenants: {
-      type: 'object',
+      type: ['object', 'array'],
       additionalProperties: { type: 'string', minLength: 1 },
+      items: {
+        type: 'object',
+        properties: {
+          tenant_id: { type: 'string', required: true, description: "The tenant's object id" },
+          name: { type: 'string', minLength: 1, description: 'Its name' },
+        },
+        additionalProperties: true,
+      },
       default: {},
-      description: 'Names of tenants by their object ids: organization.name and host.name of their audit records',
+      description:
+        'Names of tenants by their object ids: organization.name and host.name of their audit records. Also as the list that ' +
+        'o365_activity has; events of that input know the name of their tenant without it',
     },
     domains: {
       type: 'array',
@@ -76,7 +86,7 @@ Places and networks of addresses come from a \`geoip\` filter behind this one.`,
   ],
   create({ tenants, domains, dataset, unknown, keep_original, keep_matched_values }) {
     const settings: Settings = {
-      tenants: new Map(Object.entries(tenants).map(([id, name]) => [id.toLowerCase(), name])),
+      tenants: new Map(namesOf(tenants).map(([id, name]) => [id.toLowerCase(), name])),
       domains: new Set(domains.map(domain => domain.toLowerCase())),
     }
     const forced = dataset === 'auto' ? undefined : DATA_SETS[dataset](settings)
@@ -89,6 +99,7 @@ Places and networks of addresses come from a \`geoip\` filter behind this one.`,
     return {
       apply(event) {
         if (!keep_matched_values) redactMatchedValues(event)
+        if (isOwn(event.fields)) return event
         const set = forced ?? find(event.fields)
         if (!set) {
           if (unknown === 'pass') return event
@@ -101,6 +112,18 @@ Places and networks of addresses come from a \`geoip\` filter behind this one.`,
     }
   },
 })
+
+type Tenants = Readonly<Record<string, string>> | readonly { readonly tenant_id: string; readonly name?: string }[]
+
+function namesOf(tenants: Tenants): (readonly [id: string, name: string])[] {
+  if (!Array.isArray(tenants)) return Object.entries(tenants as Readonly<Record<string, string>>)
+  return tenants.flatMap(({ tenant_id, name }) => (name === undefined ? [] : [[tenant_id, name]]))
+}
+
+/** What an input of this project tells of itself (how complete it is, say) is ECS as it comes. */
+function isOwn({ event }: JsonObject): boolean {
+  return isObject(event) && event['module'] === 'penstock'
+}
 
 function notRecognised(record: JsonObject): string {
   const keys = Object.keys(record)

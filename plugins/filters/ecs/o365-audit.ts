@@ -68,7 +68,7 @@ export function o365Audit({ tenants }: Settings): DataSet {
       const audit = keep(record, kind.all)
       const draft: Draft = { doc, event: happened, user: readUser(record), audit, users: [], ips: [] }
 
-      fillOrganization(record, draft, nameOf)
+      fillOrganization(record, draft, nameOf, event.meta)
       fillClient(record, draft, kind.address)
       fillServer(record, draft)
       if (typeof record['UserAgent'] === 'string') doc['user_agent'] = { original: record['UserAgent'] }
@@ -146,9 +146,16 @@ function tenantNames(tenants: ReadonlyMap<string, string>): (id: string) => stri
   }
 }
 
-function fillOrganization(record: JsonObject, { doc, user }: Draft, nameOf: (id: string) => string | undefined): void {
+function fillOrganization(
+  record: JsonObject,
+  { doc, user }: Draft,
+  nameOf: (id: string) => string | undefined,
+  { tenant, tenant_name }: Readonly<JsonObject>,
+): void {
   const id = text(record['OrganizationId'])
-  const name = (id !== undefined && nameOf(id)) || text(record['OrganizationName'])
+  // The input knows the name of the tenant that it reads.
+  const known = tenant === id ? text(tenant_name) : undefined
+  const name = (id !== undefined && nameOf(id)) || known || text(record['OrganizationName'])
   const host = name ?? user['domain']
   if (id !== undefined) {
     doc['organization'] = name === undefined ? { id } : { id, name }

@@ -40,6 +40,7 @@ export interface Page {
 export interface Subscription {
   readonly contentType: string
   readonly enabled: boolean
+  readonly webhook: { readonly address: string; readonly authId: string; readonly enabled: boolean } | undefined
 }
 
 /** A listing, or an error, is short. */
@@ -73,9 +74,13 @@ export class FeedClient {
     const list = await this.#json(this.#url('subscriptions/list'), signal)
     if (!Array.isArray(list)) throw malformed('subscriptions/list', 'no list')
     // One of Microsoft's samples lacks the status.
-    return list.filter(isObject).map(({ contentType, status }) => ({
+    const on = (status: unknown) => status === undefined || String(status).toLowerCase() === 'enabled'
+    return list.filter(isObject).map(({ contentType, status, webhook }) => ({
       contentType: String(contentType),
-      enabled: status === undefined || String(status).toLowerCase() === 'enabled',
+      enabled: on(status),
+      webhook: isObject(webhook)
+        ? { address: String(webhook['address']), authId: String(webhook['authId']), enabled: on(webhook['status']) }
+        : undefined,
     }))
   }
 

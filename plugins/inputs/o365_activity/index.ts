@@ -1,20 +1,25 @@
 // Reads the audit feed of Microsoft 365 tenants: the Office 365 Management Activity API.
 import { setMaxListeners } from 'node:events'
+import { stat } from 'node:fs/promises'
 import { defineInput } from '../../../core/plugin/define.ts'
-import { isAbort } from '../../../core/plugin/errors.ts'
+import { asError, isAbort } from '../../../core/plugin/errors.ts'
 import type { Chunk, Context } from '../../../core/plugin/interfaces.ts'
 import { channel } from '../../lib/channel.ts'
-import { type HttpClient, openHttp } from '../../lib/http/client.ts'
-import { credentialsOf } from '../../lib/microsoft/service/credentials.ts'
-import { tokensOf } from '../../lib/microsoft/service/tokens.ts'
-import { TenantFeed } from './tenant-feed.ts'
-import { type ConfiguredTenant, configuredTenants, SHARED, TENANT } from './tenants.ts'
+import { verb as simulate } from '../../lib/microsoft/simulator/command/verb.ts'
+import { Connections } from './connections.ts'
+import { doctorVerb } from './doctor/usage.ts'
+import { OPTIONS } from './options.ts'
+import { reconcileVerb } from './reconcile/usage.ts'
+import { Roster } from './roster.ts'
+import { type ConfiguredTenant, configuredTenants } from './tenants.ts'
+import { checkWebhook, type Listener, listen } from './webhook.ts'
 
 /** What the tenants have read and the pipeline has not taken yet. */
 const CHANNEL_BYTES = 4 * 1024 * 1024
 const GAUGE_MS = 10_000
-/** Tenants that are reached in the same way share their connections. */
-const wayOf = ({ ca, proxy }: ConfiguredTenant) => JSON.stringify([ca, proxy])
+/** Between two looks at the tenants file, and between two writings of what `penstock state show` shows. */
+const LOOK_MS = 1_000
+const SHOW_MS = 60_000
 
 export default defineInput({
   summary: 'Reads the audit feed of Microsoft 365 tenants (Office 365 Management Activity API)',
@@ -26,65 +31,8 @@ what is the same is skipped. Content, and times, that cannot be had any more lie
 Each tenant has its own budget of requests, and waits alone when the service refuses it. Events have \`tenant\`, \`tenant_name\`,
 \`content_type\` and \`content_id\` in their \`meta\`. Leave the codec as it is.`,
   codec: 'json',
-  options: {
-    tenants: {
-      type: 'array',
-      required: true,
-      minItems: 1,
-      items: { type: 'object', properties: TENANT, additionalProperties: false },
-      description: 'The tenants, each with its credentials; other options of a tenant go before those of all',
-    },
-    ...SHARED,
-    publisher: {
-      type: 'string',
-      description: "GUID of the organisation whose quota is used; each tenant's own when it is not set",
-    },
-    poll_interval_ms: {
-      type: 'integer',
-      minimum: 100,
-      default: 60_000,
-      description: 'How often a tenant is asked for what is new',
-    },
-    overlap_ms: {
-      type: 'integer',
-      minimum: 0,
-      maximum: 82_800_000,
-      default: 3_600_000,
-      description: 'How far back each listing goes over what was listed before, because content may appear late',
-    },
-    sweep_interval_ms: {
-      type: 'integer',
-      minimum: 1000,
-      default: 21_600_000,
-      description: 'How often all seven days are listed again, for content that appeared later still',
-    },
-    look_again_ms: {
-      type: 'integer',
-      minimum: 0,
-      default: 3_600_000,
-      description:
-        'How long after it was made a blob that was read before is read once more, because some have grown since; what is the same is ' +
-        'skipped. 0: never',
-    },
-    parallel: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 64,
-      default: 8,
-      description: 'How many blobs of a tenant are read at once',
-    },
-    max_blob_bytes: {
-      type: 'integer',
-      minimum: 1_048_576,
-      default: 268_435_456,
-      description: 'A blob that is larger when it is decoded is not read further',
-    },
-    keep_matched_values: {
-      type: 'boolean',
-      default: false,
-      description: 'Keep the texts that DLP rules matched, which are card numbers and the like in clear text',
-    },
-  },
+  idField: 'Id',
+  options: OPTIONS,
   examples: [
     {
       tenants: [
@@ -97,101 +45,108 @@ Each tenant has its own budget of requests, and waits alone when the service ref
       ],
     },
   ],
-  create(options) {
-    const {
-      tenants,
-      publisher,
-      poll_interval_ms,
-      overlap_ms,
-      sweep_interval_ms,
-      look_again_ms,
-      parallel,
-      max_blob_bytes,
-      keep_matched_values,
-      ...shared
-    } = options
-    const configured = configuredTenants(tenants, shared, {
-      publisher,
-      pollMs: poll_interval_ms,
-      overlapMs: overlap_ms,
-      sweepMs: sweep_interval_ms,
-      lookAgainMs: look_again_ms,
-      parallel,
-      maxBlobBytes: max_blob_bytes,
-      keepMatchedValues: keep_matched_values,
-    })
-    /** By the way in which they reach their hosts. */
-    const clients = new Map<string, HttpClient>()
+  verbs: { doctor: doctorVerb, reconcile: reconcileVerb, simulate },
+  create(options, site) {
+    const { webhook, tenants_file } = options
+    let configured = configuredTenants(options, site)
+    if (webhook) checkWebhook(webhook)
     let context: Context
-    let feeds: ReadonlyMap<string, TenantFeed> = new Map()
+    let connections: Connections
+    let roster: Roster | undefined
 
     return {
       async open(given) {
         context = given
-        for (const tenant of configured) {
-          const { ca, proxy } = tenant
-          const way = wayOf(tenant)
-          if (!clients.has(way)) clients.set(way, await openHttp({ clock: given.clock, ca, proxy }))
-        }
+        connections = new Connections(given.clock)
+        // A CA file that cannot be read stops the start.
+        for (const tenant of configured) await connections.http(tenant)
       },
       async *read(positions, signal) {
-        const { clock, rows, log, metrics, codec, maxEventBytes } = context
+        const { log, metrics, rows, clock } = context
         const chunks = channel<Chunk>(CHANNEL_BYTES, ({ bytes }) => bytes.length + 1_024)
         const stop = new AbortController()
         const both = AbortSignal.any([signal, stop.signal])
         setMaxListeners(0, signal, both)
-        const troubles = new Map<string, string>()
-        const all = configured.map(tenant => {
-          const { settings, clientId, credentials, authority, audience } = tenant
-          const http = clients.get(wayOf(tenant)) as HttpClient
-          return new TenantFeed({
-            ...{ settings, http, rows, clock, log, metrics, codec, maxEventBytes },
-            tokens: tokensOf({
-              tenantId: settings.tenantId,
-              clientId,
-              authority,
-              audience,
-              http,
-              credentials: credentialsOf(credentials),
-            }),
-            push: chunk => chunks.push(chunk, both),
-            trouble(why) {
-              if (why === undefined) troubles.delete(settings.label)
-              else troubles.set(settings.label, why)
-              const [first] = troubles.values()
-              const others = troubles.size > 1 ? ` (and ${troubles.size - 1} more tenants)` : ''
-              context.health(first === undefined ? 'ok' : 'degraded', first === undefined ? undefined : `${first}${others}`)
-            },
-          })
+        const hint = (tenantIds: readonly string[]) => roster?.hint(tenantIds) ?? 0
+        const listener: Listener | undefined = webhook && (await listen(webhook, { rows, log, metrics, clock, hint }))
+        const own = new Roster({
+          ...{ context, connections, positions, signal: both, webhook: listener },
+          push: chunk => chunks.push(chunk, both),
         })
-        feeds = new Map(all.map((feed, index) => [configured[index]?.settings.tenantId ?? '', feed]))
-        const gauges = gaugeAll(all, both).catch(() => {}) // the abort
-        const running = Promise.all(all.map(feed => feed.run(positions, both)))
-        running.then(
+        roster = own
+        own.done.then(
           () => chunks.end(),
           error => chunks.end(isAbort(error) && signal.aborted ? undefined : error),
         )
+        const failed = (error: unknown) => chunks.end(isAbort(error) && both.aborted ? undefined : error)
+        const following = own
+          .follow(configured)
+          .then(() => Promise.all([followFile(own, both), gauge(own, both), show(own, both)]))
+          .catch(failed)
         try {
           yield* chunks
         } finally {
           stop.abort()
-          await Promise.allSettled([running, gauges])
+          await own.stop()
+          await following
+          await listener?.close()
         }
       },
       settled(partition, _, last) {
-        feeds.get(partition.slice(0, partition.indexOf('/')))?.settled(partition, last)
+        roster?.settled(partition, last)
       },
       async close() {
-        for (const client of clients.values()) await client.close()
-        clients.clear()
+        await connections?.close()
       },
     }
 
-    async function gaugeAll(all: readonly TenantFeed[], signal: AbortSignal): Promise<void> {
+    async function gauge(own: Roster, signal: AbortSignal): Promise<void> {
       for (;;) {
         await context.clock.sleep(GAUGE_MS, signal)
-        for (const feed of all) feed.gauge()
+        own.gauge()
+      }
+    }
+
+    async function show(own: Roster, signal: AbortSignal): Promise<void> {
+      for (;;) {
+        await context.clock.sleep(SHOW_MS, signal)
+        await own.show()
+      }
+    }
+
+    /** Takes over what changes in the tenants file; a file with a mistake changes nothing. */
+    async function followFile(own: Roster, signal: AbortSignal): Promise<void> {
+      if (tenants_file === undefined) return
+      const { log, clock } = context
+      for (let seen = await stampOf(tenants_file); ; ) {
+        await clock.sleep(LOOK_MS, signal)
+        const stamp = await stampOf(tenants_file)
+        if (stamp === seen) continue
+        seen = stamp
+        let next: ConfiguredTenant[]
+        try {
+          next = configuredTenants(options, site)
+          for (const tenant of next) await connections.http(tenant)
+        } catch (thrown) {
+          log.error(
+            { file: tenants_file, error: asError(thrown).message },
+            'the tenants file has a mistake; the tenants stay as they were',
+          )
+          continue
+        }
+        configured = next
+        log.info({ file: tenants_file, tenants: next.length }, 'the tenants file has changed')
+        await own.follow(next)
       }
     }
   },
 })
+
+async function stampOf(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs } = await stat(path, { bigint: true })
+    return `${ino}/${size}/${mtimeNs}`
+  } catch {
+    return 'missing'
+  }
+}

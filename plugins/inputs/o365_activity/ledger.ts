@@ -1,49 +1,27 @@
 // What is known of one tenant's content: listed, fetched, acknowledged by every output. Kept in rows, of which memory holds a part.
-//
-//   c/TENANT/TYPE                 how far the listings reach
-//   s/TENANT                      when all that the service still lists was last listed again
-//   o/TENANT/EXPIRES/TYPE/HASH    listed and not yet acknowledged: contentId, time made, its link
-//   b/TENANT/TYPE/HOUR/HASH       acknowledged, by the hour in which it was made: how many records, their hash, when it expires
-//   l/TENANT/DUE/TYPE/HASH        acknowledged, and to be read once more: as in o/, when it expires, and how far it was read
-//   f/TENANT/TYPE/DAY             how many of a day there were, once their rows have gone
-import { hash } from 'node:crypto'
 import type { Rows } from '../../../core/plugin/interfaces.ts'
-import { isObject, type Json } from '../../../core/plugin/json.ts'
+import { isObject } from '../../../core/plugin/json.ts'
 import type { Listed } from './feed-client.ts'
-
-/** How far a blob was read. */
-export type Progress = {
-  /** Bytes of the decoded body that went on. */
-  readonly at: number
-  /** SHA-256 of these, in base64url. */
-  readonly digest: string
-  /** What the framer must know to go on there. */
-  readonly state: Json
-  readonly records: number
-}
-
-/** A blob that is to be read once more, and how far it was read before. */
-export interface Look {
-  readonly blob: Blob
-  readonly progress: Json
-  readonly key: string
-}
-
-export interface Blob extends Listed {
-  readonly contentType: string
-  /** Of the contentId, which is long. */
-  readonly hash: string
-}
-
-/** What became of a blob. `lost`: why it cannot be had. */
-export type Fate = Progress | { readonly lost: string }
-export type Row = readonly [key: string, value: Json | null]
+import { foldLedger } from './ledger-fold.ts'
+import {
+  type Blob,
+  blobOf,
+  type Fate,
+  fateValue,
+  type Gap,
+  type Known,
+  LedgerRows,
+  type Look,
+  lookOf,
+  openBlob,
+  type Progress,
+  progressOf,
+  type Row,
+} from './ledger-rows.ts'
 
 /** So many blobs that wait are held in memory; the others lie in their rows. */
 const MOST_WAITING = 20_000
 const MOST_BUCKETS = 48
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
 /** So many blobs are read once more at a time. */
 const MOST_LOOKS = 5_000
 /** How many rows are gone over at once. */
@@ -51,9 +29,11 @@ const PAGE = 1_000
 
 export class Ledger {
   readonly #rows: Rows
-  readonly #tenant: string
+  readonly #keys: LedgerRows
   /** By content type: the time up to which everything is listed. */
   readonly #cursors = new Map<string, number>()
+  /** By content type: where the first listing began. */
+  readonly #begins = new Map<string, number>()
   #sweptAt: number | undefined
   /** Blobs to be fetched, the nearest expiry last; sorted when `#sorted`. */
   #waiting: Blob[] = []
@@ -70,14 +50,17 @@ export class Ledger {
   /** @param tenant The tenant's id; case does not matter. */
   constructor(rows: Rows, tenant: string) {
     this.#rows = rows
-    this.#tenant = tenant.toLowerCase()
+    this.#keys = new LedgerRows(tenant)
   }
 
   async load(): Promise<void> {
-    const prefix = `c/${this.#tenant}/`
+    const prefix = this.#keys.of('c')
     for (const [key, value] of await this.#rows.list(prefix))
-      if (isObject(value)) this.#cursors.set(key.slice(prefix.length), Number(value['to']))
-    const swept = await this.#rows.get(`s/${this.#tenant}`)
+      if (isObject(value)) {
+        this.#cursors.set(key.slice(prefix.length), Number(value['to']))
+        this.#begins.set(key.slice(prefix.length), Number(value['from'] ?? 0))
+      }
+    const swept = await this.#rows.get(this.#keys.swept)
     if (typeof swept === 'number') this.#sweptAt = swept
     await this.refill()
   }
@@ -88,7 +71,7 @@ export class Ledger {
   }
 
   async swept(at: number): Promise<void> {
-    await this.#rows.put([[`s/${this.#tenant}`, at]])
+    await this.#rows.put([[this.#keys.swept, at]])
     this.#sweptAt = at
   }
 
@@ -97,22 +80,72 @@ export class Ledger {
     return this.#cursors.get(contentType)
   }
 
-  /** Everything up to this time is listed. Never goes back. */
-  async listedTo(contentType: string, to: number): Promise<void> {
+  /** Where the first listing of a content type began; milliseconds since 1970. */
+  begin(contentType: string): number | undefined {
+    return this.#begins.get(contentType)
+  }
+
+  /** Everything from `from` (of the first listing) up to this time is listed. Never goes back. */
+  async listedTo(contentType: string, from: number, to: number): Promise<void> {
     if (to <= (this.#cursors.get(contentType) ?? Number.NEGATIVE_INFINITY)) return
-    await this.#rows.put([[`c/${this.#tenant}/${contentType}`, { to }]])
+    const begin = this.#begins.get(contentType) ?? from
+    await this.#rows.put([this.#keys.cursor(contentType, begin, to)])
+    this.#begins.set(contentType, begin)
     this.#cursors.set(contentType, to)
+  }
+
+  /** What is known of content that a listing names. */
+  async known(contentType: string, item: Listed): Promise<Known> {
+    const blob = blobOf(contentType, item)
+    const closed = await this.#rows.get(this.#keys.closed(blob))
+    if (isObject(closed)) return { blob, state: 'lost', why: String(closed['lost']) }
+    if (Array.isArray(closed)) return { blob, state: 'acknowledged', progress: progressOf(closed) }
+    return { blob, state: this.#open.has(blob.hash) || (await this.#rows.get(this.#keys.open(blob))) ? 'waiting' : 'missing' }
+  }
+
+  /** Content that is to be fetched (again) at the next run; durable when it resolves. `progress`: only what lies behind it. */
+  async reopen(blobs: readonly { readonly blob: Blob; readonly progress?: Progress | undefined }[]): Promise<void> {
+    await this.#rows.put(
+      blobs.flatMap(({ blob, progress }): Row[] => {
+        if (progress) return [this.#keys.looking(blob, 0, progress)]
+        return [[this.#keys.closed(blob), null], this.#keys.opening(blob)]
+      }),
+    )
+  }
+
+  /** Content of this time cannot be had: durable when it resolves, and to be told. `to`: also how far the listings reach now. */
+  async gap(contentType: string, gap: Gap): Promise<void> {
+    const rows: Row[] = [[this.#keys.gap(contentType, gap), { to: gap.to, code: gap.code }]]
+    if (gap.to > (this.#cursors.get(contentType) ?? 0) && gap.code === 'PEN_WINDOW_LOST') {
+      rows.push(this.#keys.cursor(contentType, this.#begins.get(contentType) ?? 0, gap.to))
+      this.#cursors.set(contentType, gap.to)
+    }
+    await this.#rows.put(rows)
+  }
+
+  /** Gaps that are not told yet. */
+  async gaps(): Promise<(readonly [contentType: string, gap: Gap])[]> {
+    return (await this.#rows.list(this.#keys.of('w'))).map(([key, value]) => {
+      const [, , contentType = '', from] = key.split('/')
+      const { to, code } = isObject(value) ? value : {}
+      return [contentType, { from: Number(from), to: Number(to), code: String(code) as Gap['code'] }]
+    })
+  }
+
+  /** The row to be written when the gap lies in the dead letters. */
+  told(contentType: string, gap: Gap): Row {
+    return [this.#keys.gap(contentType, gap), null]
   }
 
   /** Takes in a page of a listing; durable when it resolves. Gives how many of it were new. */
   async listed(contentType: string, items: readonly Listed[]): Promise<number> {
     const fresh = new Map<string, Blob>()
     for (const item of items) {
-      const blob = { ...item, contentType, hash: hashOf(item.id) }
+      const blob = blobOf(contentType, item)
       if (!fresh.has(blob.hash) && !(await this.#isKnown(blob))) fresh.set(blob.hash, blob)
     }
     if (fresh.size === 0) return 0
-    await this.#rows.put([...fresh.values()].map(blob => [this.#openKey(blob), [blob.id, blob.created, blob.uri]]))
+    await this.#rows.put([...fresh.values()].map(blob => this.#keys.opening(blob)))
     for (const blob of fresh.values()) {
       if (this.#waiting.length < MOST_WAITING) this.#wait(blob)
       else this.#spilled = true
@@ -149,11 +182,10 @@ export class Ledger {
   /** Reads rows of blobs that memory does not hold, once none is left in it. */
   async refill(): Promise<void> {
     if (!this.#spilled || this.#waiting.length > 0) return
-    const prefix = `o/${this.#tenant}/`
     for (let after: string | undefined; ; ) {
-      const page = await this.#rows.list(prefix, { limit: PAGE, ...(after !== undefined && { after }) })
+      const page = await this.#rows.list(this.#keys.of('o'), { limit: PAGE, ...(after !== undefined && { after }) })
       for (const [key, value] of page) {
-        const blob = this.#blobOf(key, value)
+        const blob = openBlob(key, value)
         if (blob && !this.#open.has(blob.hash)) this.#wait(blob)
       }
       after = page.at(-1)?.[0]
@@ -168,12 +200,10 @@ export class Ledger {
   /** Blobs that are due to be read once more, some at a time. */
   async due(now: number): Promise<Look[]> {
     const found: Look[] = []
-    for (const [key, value] of await this.#rows.list(`l/${this.#tenant}/`, { limit: MOST_LOOKS })) {
-      const [, , due, contentType = '', hash = ''] = key.split('/')
-      if (Number(due) > now || !Array.isArray(value)) break
-      const [id, created, uri, expires, progress] = value
-      const blob = { id: String(id), created: Number(created), uri: String(uri), expires: Number(expires), contentType, hash }
-      found.push({ blob, progress: progress as Json, key })
+    for (const [key, value] of await this.#rows.list(this.#keys.of('l'), { limit: MOST_LOOKS })) {
+      const look = lookOf(key, value)
+      if (!look || look.due > now) break
+      found.push(look)
     }
     return found
   }
@@ -187,14 +217,11 @@ export class Ledger {
     fate: Fate,
     { due, look }: { readonly due?: number | undefined; readonly look?: string | undefined } = {},
   ): Row[] {
-    const value = 'lost' in fate ? { lost: fate.lost, expires: blob.expires } : [fate.records, fate.digest, blob.expires]
-    const { id, created, uri, expires, contentType, hash } = blob
     const rows: Row[] = [
-      [`${this.#bucketKey(blob)}${hash}`, value],
-      [look ?? this.#openKey(blob), null],
+      [this.#keys.closed(blob), fateValue(blob, fate)],
+      [look ?? this.#keys.open(blob), null],
     ]
-    if (due !== undefined && !('lost' in fate))
-      rows.push([`l/${this.#tenant}/${padded(due)}/${contentType}/${hash}`, [id, created, uri, expires, fate]])
+    if (due !== undefined && !('lost' in fate)) rows.push(this.#keys.looking(blob, due, fate))
     return rows
   }
 
@@ -202,46 +229,30 @@ export class Ledger {
   closed(blob: Blob): void {
     this.#open.delete(blob.hash)
     this.#seconds.delete(blob.hash)
-    this.#buckets.get(this.#bucketKey(blob))?.add(blob.hash)
+    this.#buckets.get(this.#keys.bucket(blob))?.add(blob.hash)
   }
 
-  /** All content listed as made before this time is acknowledged; undefined before the first listing. */
+  /**
+   * All content listed as made before this time is acknowledged; undefined before the first listing, and while more blobs wait than
+   * memory holds.
+   */
   watermark(contentType: string): number | undefined {
     let mark = this.#cursors.get(contentType)
-    if (mark === undefined) return undefined
+    if (mark === undefined || this.#spilled) return undefined
     for (const blob of this.#open.values())
       if (blob.contentType === contentType && blob.created < mark && !this.#seconds.has(blob.hash)) mark = blob.created
     return mark
   }
 
   /** Rows of blobs that expired more than a day ago become counts. Gives how many. */
-  async fold(now: number): Promise<number> {
-    let folded = 0
-    const prefix = `b/${this.#tenant}/`
-    for (let after: string | undefined; ; ) {
-      const page = await this.#rows.list(prefix, { limit: PAGE, ...(after !== undefined && { after }) })
-      const sums = new Map<string, { blobs: number; records: number; lost: number }>()
-      const gone: Row[] = []
-      for (const [key, value] of page) {
-        const { expires, records, lost } = fateOf(value)
-        if (expires + DAY_MS > now) continue
-        const [, , contentType = '', hour = ''] = key.split('/')
-        const day = `f/${this.#tenant}/${contentType}/${hour.slice(0, 10)}`
-        const sum = sums.get(day) ?? { blobs: 0, records: 0, lost: 0 }
-        sums.set(day, { blobs: sum.blobs + 1, records: sum.records + records, lost: sum.lost + lost })
-        gone.push([key, null])
-      }
-      for (const [day, { blobs, records, lost }] of sums) {
-        const old = await this.#rows.get(day)
-        const before = isObject(old) ? old : {}
-        const add = (name: string, more: number) => Number(before[name] ?? 0) + more
-        gone.push([day, { blobs: add('blobs', blobs), records: add('records', records), lost: add('lost', lost) }])
-      }
-      if (gone.length > 0) await this.#rows.put(gone)
-      folded += gone.length - sums.size
-      after = page.at(-1)?.[0]
-      if (page.length < PAGE) return folded
-    }
+  fold(now: number): Promise<number> {
+    return foldLedger(this.#rows, this.#keys, now)
+  }
+
+  /** Whatever is open and not among these hashes waits to be fetched. */
+  requeue(onTheWay: ReadonlySet<string>): void {
+    this.#waiting = [...this.#open.values()].filter(({ hash }) => !onTheWay.has(hash))
+    this.#sorted = false
   }
 
   #wait(blob: Blob): void {
@@ -252,8 +263,8 @@ export class Ledger {
 
   async #isKnown(blob: Blob): Promise<boolean> {
     if (this.#open.has(blob.hash)) return true
-    if ((await this.#bucket(this.#bucketKey(blob))).has(blob.hash)) return true
-    return this.#spilled && (await this.#rows.get(this.#openKey(blob))) !== undefined
+    if ((await this.#bucket(this.#keys.bucket(blob))).has(blob.hash)) return true
+    return this.#spilled && (await this.#rows.get(this.#keys.open(blob))) !== undefined
   }
 
   async #bucket(key: string): Promise<Set<string>> {
@@ -267,34 +278,4 @@ export class Ledger {
     }
     return bucket
   }
-
-  #bucketKey({ contentType, created }: Blob): string {
-    return `b/${this.#tenant}/${contentType}/${new Date(created).toISOString().slice(0, 13)}/`
-  }
-
-  #openKey({ contentType, expires, hash }: Blob): string {
-    return `o/${this.#tenant}/${padded(expires)}/${contentType}/${hash}`
-  }
-
-  #blobOf(key: string, value: Json | Uint8Array): Blob | undefined {
-    const [, , expires, contentType, hash] = key.split('/')
-    if (!Array.isArray(value) || contentType === undefined || hash === undefined) return undefined
-    const [id, created, uri] = value
-    return { id: String(id), uri: String(uri), created: Number(created), expires: Number(expires), contentType, hash }
-  }
-}
-
-/** Milliseconds that sort as text. */
-function padded(ms: number): string {
-  return String(ms).padStart(15, '0')
-}
-
-/** 132 bits of SHA-256. */
-function hashOf(contentId: string): string {
-  return hash('sha256', contentId, 'base64url').slice(0, 22)
-}
-
-function fateOf(value: Json | Uint8Array): { expires: number; records: number; lost: number } {
-  if (Array.isArray(value)) return { expires: Number(value[2]), records: Number(value[0]), lost: 0 }
-  return { expires: isObject(value) ? Number(value['expires']) : 0, records: 0, lost: 1 }
 }

@@ -2,23 +2,19 @@
 import { buffers } from '../../../core/plugin/buffers.ts'
 import type { Chunk } from '../../../core/plugin/interfaces.ts'
 import { mayHoldMatchedValues, withoutMatchedValues } from '../../lib/microsoft/matched-values.ts'
+import { recordsOf } from './records-of.ts'
 
 /** The same chunk, or one in whose records no matched values are left. The bytes of the one given are given back then. */
 export function redactedChunk(chunk: Chunk): Chunk {
-  const { ends, starts, count = ends.length } = chunk
+  const { ends, count = ends.length } = chunk
   const bytes = Buffer.from(chunk.bytes.buffer, chunk.bytes.byteOffset, chunk.bytes.length)
   if (!mayHoldMatchedValues(bytes.subarray(0, count === 0 ? 0 : ends[count - 1]))) return chunk
-  const records: Buffer[] = []
   let changed = false
-  let next = 0
-  for (let index = 0; index < count; index++) {
-    const end = ends[index] as number
-    const record = bytes.subarray(starts?.[index] ?? next, end)
-    next = end + 1
+  const records = recordsOf(chunk).map(record => {
     const clean = withoutMatchedValues(record)
     changed ||= clean !== undefined
-    records.push(clean ?? record)
-  }
+    return clean ?? record
+  })
   if (!changed) return chunk
   const newStarts = new Uint32Array(count)
   const newEnds = new Uint32Array(count)

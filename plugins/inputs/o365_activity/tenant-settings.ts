@@ -21,4 +21,6 @@ export interface TenantSettings {
   readonly parallel: number
   readonly maxBlobBytes: number
   readonly keepMatchedValues: boolean
+  /** How often an event tells how complete the tenant is; undefined: never. Milliseconds. */
+  readonly tellMs: number | undefined
 }

@@ -7,6 +7,8 @@ export interface Remedy {
 }
 
 const BUG = 'This is a mistake of Penstock: please report it with this line.'
+const OTHER_CLOUD =
+  "Set cloud to the one in which the tenant lives: worldwide or gcc, which share a login; gcc_high or dod, which share the US government's."
 const AGAIN = 'Nothing is to be done: it is tried again.'
 
 const AF: Readonly<Record<string, Remedy>> = {
@@ -93,8 +95,8 @@ const AADSTS: Readonly<Record<string, Remedy>> = {
     meaning: 'this grant needs the id of a tenant',
     remedy: 'Write tenant_id as a GUID, not as common or organizations.',
   },
-  AADSTS90038: { meaning: 'the tenant lives in another cloud', remedy: 'Set cloud.' },
-  AADSTS900382: { meaning: 'the application lives in another cloud than the tenant', remedy: 'Set cloud.' },
+  AADSTS90038: { meaning: 'the tenant lives in another cloud', remedy: OTHER_CLOUD },
+  AADSTS900382: { meaning: 'the application lives in another cloud than the tenant', remedy: OTHER_CLOUD },
   AADSTS90055: { meaning: 'Entra takes no more requests for now', remedy: AGAIN },
   AADSTS53003: {
     meaning: 'conditional access forbids it',
@@ -102,7 +104,19 @@ const AADSTS: Readonly<Record<string, Remedy>> = {
   },
   AADSTS530032: { meaning: 'a security policy of the tenant forbids it', remedy: 'Ask its administrator.' },
   AADSTS50012: { meaning: 'the assertion was not accepted', remedy: 'Check certificate, key and the clock of this machine.' },
+  AADSTS650051: {
+    meaning: 'the application asks for permissions that are out of date',
+    remedy: 'Take ActivityReports.Read and ThreatIntelligence.Read out of the app registration, and consent again.',
+  },
 }
+
+/** The audit log of the tenant is off: a start says so in a text, without a code of its own. */
+export const AUDIT_LOG_OFF = {
+  meaning: 'the service says that the tenant does not exist in its audit service',
+  remedy: 'Have an administrator turn the audit log of the tenant on; that may take up to 60 minutes to take effect.',
+  /** Microsoft.Office.Compliance.Audit.DataServiceException: Tenant 1111… does not exist. */
+  test: (body: string): boolean => /DataServiceException\b[\s\S]*\bTenant\b[\s\S]*\bdoes not exist/i.test(body),
+} as const
 
 /** `AF20022` or `AADSTS7000215`, in plain words; undefined for a code that is in no list. */
 export function remedyOf(code: string): Remedy | undefined {

@@ -1,6 +1,7 @@
 // Tokens of one tenant's application, from Entra, by msal-node over the project's own HTTP.
 import type { INetworkModule } from '@azure/msal-node'
 import { asError, isAbort, PenstockError } from '../../../../core/plugin/errors.ts'
+import type { Clock } from '../../../../core/plugin/interfaces.ts'
 import type { HttpClient } from '../../http/client.ts'
 import type { Credential, Credentials } from './credentials.ts'
 import { waitOf } from './failure.ts'
@@ -15,6 +16,7 @@ export interface TokenOptions {
   /** What the token is for, without `/.default`. */
   readonly audience: string
   readonly http: HttpClient
+  readonly clock: Pick<Clock, 'now'>
 }
 
 /**
@@ -44,6 +46,8 @@ export interface Tokens {
   get(signal: AbortSignal): Promise<string>
   /** The service did not take this token: the next one will be another. */
   refuse(token: string): void
+  /** The file of the credentials is another one than when they were last read. */
+  renewed(): boolean
   /** When the certificate ends, milliseconds since 1970; undefined without one, or before it was read. */
   readonly certificateUntil: number | undefined
 }
@@ -97,13 +101,14 @@ export function tokensOf(options: TokenOptions): Tokens {
     refuse(token) {
       refused = token
     },
+    renewed: () => credentials.changed(),
   }
 
   interface App {
     token(fresh: boolean, signal: AbortSignal): Promise<string>
   }
 
-  async function appOf({ clientId, authority, http }: TokenOptions, credential: Credential): Promise<App> {
+  async function appOf({ clientId, authority, http, clock }: TokenOptions, credential: Credential): Promise<App> {
     const { ConfidentialClientApplication, LogLevel } = await import('@azure/msal-node')
     let signal: AbortSignal = new AbortController().signal
     const client = new ConfidentialClientApplication({
@@ -118,7 +123,10 @@ export function tokensOf(options: TokenOptions): Tokens {
         }),
         ...(credential.kind === 'federated' && { clientAssertion: credential.assertion }),
       },
-      system: { networkClient: networkOf(http, () => signal), loggerOptions: { logLevel: LogLevel.Error, loggerCallback() {} } },
+      system: {
+        networkClient: networkOf(http, clock, () => signal),
+        loggerOptions: { logLevel: LogLevel.Error, loggerCallback() {} },
+      },
     })
     return {
       async token(fresh, given) {
@@ -132,7 +140,7 @@ export function tokensOf(options: TokenOptions): Tokens {
 }
 
 /** msal's requests through our own client. */
-function networkOf(http: HttpClient, signal: () => AbortSignal): INetworkModule {
+function networkOf(http: HttpClient, clock: Pick<Clock, 'now'>, signal: () => AbortSignal): INetworkModule {
   const send = async <T>(url: string, method: 'GET' | 'POST', headers?: Record<string, string>, body?: string) => {
     const answer = await http.request(new URL(url), {
       method,
@@ -152,7 +160,7 @@ function networkOf(http: HttpClient, signal: () => AbortSignal): INetworkModule 
         `${new URL(url).host} answered with status ${answer.status} and no JSON`,
         true,
         {
-          after: waitOf(answer.headers['retry-after'], Date.now()),
+          after: waitOf(answer.headers['retry-after'], clock.now()),
         },
       )
     }

@@ -2,10 +2,15 @@
 // All of it follows from the seed: a blob is made anew, byte for byte the same, each time somebody reads it.
 import type { JsonObject } from '../../../../core/plugin/json.ts'
 import { CONTENT_TYPES, type ContentType } from '../service/content-types.ts'
-import { Draw, STREAM } from '../tenant/draw.ts'
-import { makeFeed } from '../tenant/feed.ts'
+import { STREAM } from '../tenant/draw.ts'
+import { makeRecord } from '../tenant/feed.ts'
 import { makeTenant, type Tenant } from '../tenant/tenant.ts'
 import { makeWorld } from '../tenant/world.ts'
+import { type BigBlob, bigBlob } from './big-blob.ts'
+import { LATE_MS, slotBlobs, timeInId } from './blobs.ts'
+import { bodyOf, oddRecord, type RecordOddity } from './records.ts'
+import type { LongBody } from './reply.ts'
+import { remember, slotsOf } from './slots.ts'
 
 export interface ContentOptions {
   readonly seed: number
@@ -23,23 +28,38 @@ export interface ContentOptions {
   /** How long a blob can be read. Milliseconds. */
   readonly expiryMs: number
   readonly quirks: ContentQuirks
+  /** One blob of about so many bytes is made at this time (milliseconds since 1970). */
+  readonly big?: { readonly bytes: number; readonly at: number } | undefined
+  /** How many slots are remembered; what is forgotten is made anew. */
+  readonly keptSlots: number
 }
 
 /** Shares of blobs (0 to 1) that something is odd about. */
 export interface ContentQuirks {
   /** Listed only hours after it was made, among older ones. */
   readonly late: number
-  /** At first with some of its records; with all of them an hour later. */
+  /** At first with some of its records; with all of them half an hour later. */
   readonly growing: number
   /** Holds records of the blob before it, too. */
   readonly repeated: number
   /** Beside it one is listed that cannot be read: its records never existed. */
   readonly missing: number
+  /** Beside it one is listed that expired before anybody could read it: its records are in no ledger. */
+  readonly expired: number
   /** Without a record. */
   readonly empty: number
+  /** Holds two records with one Id that do not say the same. */
+  readonly sameId: number
+  /** Holds a record without an Id. */
+  readonly noId: number
+  /** Holds a record with an empty Id. */
+  readonly emptyId: number
 }
 
-export const NO_QUIRKS: ContentQuirks = { late: 0, growing: 0, repeated: 0, missing: 0, empty: 0 }
+export const NO_QUIRKS: ContentQuirks = {
+  ...{ late: 0, growing: 0, repeated: 0, missing: 0, expired: 0, empty: 0 },
+  ...{ sameId: 0, noId: 0, emptyId: 0 },
+}
 
 export interface Blob {
   readonly contentType: ContentType
@@ -48,10 +68,14 @@ export interface Blob {
   readonly created: number
   readonly visible: number
   readonly expires: number
-  /** Indices of its records; the first `early` of them are there before `grown`. */
-  readonly records: readonly number[]
+  /** How many records it has when it is whole; `early` of them are there before `grown`. */
+  readonly count: number
   readonly early: number
   readonly grown: number
+  /** Indices of its records: looked up anew each time, so that a blob costs little memory. */
+  readonly records: readonly number[]
+  /** The record at this place is odd. */
+  readonly odd: { readonly at: number; readonly oddity: RecordOddity } | undefined
   /** Listed, and not to be had. */
   readonly missing: boolean
 }
@@ -60,108 +84,76 @@ export interface TenantContent {
   readonly tenant: Tenant
   /** Blobs of a content type that were made from `from` (inclusive) to `to` (exclusive), and can be seen at `now`; in the order seen. */
   list(contentType: ContentType, from: number, to: number, now: number): Blob[]
+  /** Blobs of a content type that came into sight after `after`, up to `now`; in the order seen. */
+  appeared(contentType: ContentType, after: number, now: number): Blob[]
   find(id: string): Blob | undefined
   /** Every blob that can be seen at `now`. */
   all(now: number): Blob[]
   /** The records that a blob holds at `now`. */
   records(blob: Blob, now: number): JsonObject[]
-}
-
-const HOUR_MS = 3_600_000
-const LATE_MS = 10 * HOUR_MS
-const GROWS_MS = HOUR_MS / 2
-
-const EXCHANGE = [1, 2, 3, 50]
-const SHAREPOINT = [4, 6, 14, 36]
-const DIRECTORY = [8, 15]
-const DLP = [11, 13]
-
-/** Where records of a type are found; documented in prose only. */
-function contentTypeOf(recordType: unknown): ContentType {
-  const type = Number(recordType)
-  if (EXCHANGE.includes(type)) return 'Audit.Exchange'
-  if (SHAREPOINT.includes(type)) return 'Audit.SharePoint'
-  if (DIRECTORY.includes(type)) return 'Audit.AzureActiveDirectory'
-  return DLP.includes(type) ? 'DLP.All' : 'Audit.General'
+  /** The same as the API serves it. `redacted`: without the values that DLP rules matched. */
+  body(blob: Blob, now: number, redacted: boolean): LongBody
 }
 
 export function tenantContent(options: ContentOptions): TenantContent {
-  const { seed, number, users, start, slotMs, delayMs, blobRecords, expiryMs, quirks } = options
+  const { seed, number, users, start, slotMs, keptSlots, big: wanted, delayMs } = options
   const tenant = makeTenant(seed, number, users)
-  const own = makeWorld({ seed, salt: number + 1, tenants: 1, users, start })
-  const feed = makeFeed({ ...own, scene: (stream, index, given) => own.scene(stream, index, { ...given, tenant }) })
+  const world = makeWorld({ seed, salt: number + 1, tenants: 1, users, start })
+  const scene = (index: number, time?: number) =>
+    world.scene(STREAM.record, index, { tenant, ...(time !== undefined && { time }) })
+  const slots = slotsOf({ seed: seed ^ (number + 1), timeline: world.timeline, start, slotMs })
+  const make = slotBlobs(options, slots)
+  const big: BigBlob | undefined = wanted && bigBlob({ ...options, ...wanted, scene })
 
-  /** By content type, in the order in which they were made. */
-  const blobs = new Map<ContentType, Blob[]>(CONTENT_TYPES.map(type => [type, []]))
-  const byId = new Map<string, Blob>()
-  let next = 0
-  let slot = 0
+  /** Slot → its blobs by the number of their content type. */
+  const kept = new Map<number, readonly (readonly Blob[])[]>()
+  const blobsOf = (slot: number) => kept.get(slot) ?? remember(kept, slot, make(slot), keptSlots)
+  const slotAt = (time: number) => Math.floor((time - start) / slotMs)
 
-  /** Makes the blobs of all slots that are over. */
-  const make = (now: number): void => {
-    for (; start + (slot + 1) * slotMs <= now; slot++) {
-      const end = start + (slot + 1) * slotMs
-      const groups = new Map<ContentType, number[]>(CONTENT_TYPES.map(type => [type, []]))
-      for (; own.timeline.at(next) < end; next++) groups.get(contentTypeOf(feed(next)['RecordType']))?.push(next)
-      for (const [contentType, records] of groups) {
-        for (let at = 0, part = 0; at < records.length; at += blobRecords, part++)
-          add(contentType, records.slice(at, at + blobRecords), end, part)
-      }
-    }
-  }
-
-  const add = (contentType: ContentType, records: number[], end: number, part: number): void => {
+  /** Blobs that may have been made in this time, and some more: what is made of a slot is made a little later than its end. */
+  function* around(contentType: ContentType, from: number, to: number, now: number): Generator<Blob> {
+    const last = Math.min(slotAt(to), slotAt(now) - 1)
     const kind = CONTENT_TYPES.indexOf(contentType)
-    const draw = new Draw(seed ^ (number + 1), STREAM.quirk, (slot * 64 + part) * CONTENT_TYPES.length + kind)
-    const list = blobs.get(contentType) as Blob[]
-    const created = end + draw.below(2 * delayMs + 1) + part
-    const before = list.at(-1)
-    const repeated = before && draw.chance(quirks.repeated) ? before.records.slice(0, 3) : []
-    const growing = records.length > 1 && draw.chance(quirks.growing)
-    const base = {
-      contentType,
-      created,
-      visible: draw.chance(quirks.late) ? created + LATE_MS : created,
-      expires: created + expiryMs,
-      grown: growing ? created + GROWS_MS : created,
-      early: growing ? Math.ceil(records.length / 2) : records.length + repeated.length,
-      missing: false,
-    }
-    const put = (blob: Blob) => {
-      list.push(blob)
-      byId.set(blob.id, blob)
-    }
-    put({ ...base, id: contentId(contentType, created, draw), records: [...records, ...repeated] })
-    if (draw.chance(quirks.missing)) put({ ...base, id: contentId(contentType, created, draw), records: [], missing: true })
-    if (draw.chance(quirks.empty)) put({ ...base, id: contentId(contentType, created, draw), records: [] })
+    for (let slot = Math.max(0, slotAt(from - 4 * delayMs) - 2); slot <= last; slot++) yield* blobsOf(slot)[kind] ?? []
+    if (big?.blob.contentType === contentType) yield big.blob
   }
 
-  const seen = (blob: Blob, now: number) => blob.visible <= now
+  const record = (index: number): JsonObject =>
+    big?.owns(index) ? big.record(index) : makeRecord(slots.type(index), scene(index))
+
+  function* recordsOf(blob: Blob, now: number): Generator<JsonObject> {
+    const there = now < blob.grown ? blob.early : blob.count
+    let at = 0
+    for (const index of blob.records) {
+      if (at === there) return
+      yield oddRecord(record(index), blob.odd?.at === at ? blob.odd.oddity : undefined)
+      at++
+    }
+  }
+
+  const inOrder = (blobs: Blob[]) => blobs.sort((a, b) => a.visible - b.visible)
   return {
     tenant,
     list(contentType, from, to, now) {
-      make(now)
-      const found = (blobs.get(contentType) as Blob[]).filter(
-        blob => blob.created >= from && blob.created < to && seen(blob, now),
-      )
-      return found.sort((a, b) => a.visible - b.visible)
+      const wanted = ({ created, visible }: Blob) => created >= from && created < to && visible <= now
+      return inOrder([...around(contentType, from, to, now)].filter(wanted))
     },
-    find: id => byId.get(id),
-    all(now) {
-      make(now)
-      return [...blobs.values()].flat().filter(blob => seen(blob, now))
+    appeared(contentType, after, now) {
+      const wanted = ({ visible }: Blob) => visible > after && visible <= now
+      return inOrder([...around(contentType, after - LATE_MS, now, now)].filter(wanted))
     },
-    records(blob, now) {
-      const there = now < blob.grown ? blob.records.slice(0, blob.early) : blob.records
-      return there.map(index => feed(index))
+    find(id) {
+      if (big?.blob.id === id) return big.blob
+      const { contentType, created } = timeInId(id) ?? {}
+      if (contentType === undefined || created === undefined) return undefined
+      for (const blob of around(contentType, created, created, Number.MAX_SAFE_INTEGER)) if (blob.id === id) return blob
+      return undefined
+    },
+    all: now => CONTENT_TYPES.flatMap(type => [...around(type, start, now, now)]).filter(({ visible }) => visible <= now),
+    records: (blob, now) => [...recordsOf(blob, now)],
+    body(blob, now, redacted) {
+      const count = now < blob.grown ? blob.early : blob.count
+      return bodyOf(() => recordsOf(blob, now), count, `${tenant.id} ${blob.id} ${count}`, redacted)
     },
   }
-}
-
-/** `<stamp>$<stamp>$<feed>$<Feed>$<region>`, as contentIds were seen; nobody may read anything from it. */
-function contentId(contentType: ContentType, created: number, draw: Draw): string {
-  const stamp = (time: number) =>
-    `${new Date(time).toISOString().replace(/\D/g, '')}${String(draw.below(1_000_000)).padStart(6, '0')}`
-  const feed = contentType.replace('.', '_')
-  return `${stamp(created - draw.below(600_000))}$${stamp(created)}$${feed.toLowerCase()}$${feed}$emea0029`
 }

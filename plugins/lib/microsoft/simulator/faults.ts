@@ -17,6 +17,7 @@ export const REQUEST_FAULTS = {
   reset: 'a connection that is closed without an answer',
   page_loop: 'a next page that is the same page again',
   foreign_link: 'links that lead to another host',
+  restart: 'the service goes away for a second',
 } as const
 export type RequestFault = keyof typeof REQUEST_FAULTS
 
@@ -26,17 +27,31 @@ export const CONTENT_FAULTS = {
   growing: 'blobs that have more records when they are read again',
   repeated: 'records that lie in two blobs',
   missing: 'blobs that are listed and cannot be read',
+  expired: 'blobs that are listed and have expired',
   empty: 'blobs without a record',
+  sameId: 'two records with one Id that do not say the same',
+  noId: 'a record without an Id',
+  emptyId: 'a record with an empty Id',
 } as const satisfies Record<keyof ContentQuirks, string>
 export type ContentFault = keyof typeof CONTENT_FAULTS
+
+/** What goes wrong with notifications of webhooks, each of which tells of some blobs. */
+export const HINT_FAULTS = {
+  lost: 'notifications that are never sent',
+  repeated: 'notifications that are sent twice',
+  forged: "notifications of another tenant's content, at another host",
+} as const
+export type HintFault = keyof typeof HINT_FAULTS
 
 export interface Scenario {
   readonly requests: Readonly<Partial<Record<RequestFault, number>>>
   readonly content: ContentQuirks
+  readonly hints?: Readonly<Partial<Record<HintFault, number>>>
 }
 
-/** Scenarios by name: shares of requests, and of blobs. */
-export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+/** Scenarios by name: shares of requests, of blobs, and of notifications. */
+export const SCENARIOS: Readonly<Record<'calm' | 'throttled' | 'flaky' | 'everything', Scenario>> &
+  Readonly<Record<string, Scenario>> = {
   calm: { requests: {}, content: NO_QUIRKS },
   throttled: { requests: { throttle_403: 0.03, throttle_429: 0.03 }, content: NO_QUIRKS },
   flaky: {
@@ -46,9 +61,14 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   everything: {
     requests: {
       ...{ throttle_403: 0.001, throttle_429: 0.001, internal: 0.01, html_503: 0.01, html_200: 0.01, unauthorized: 0.01 },
-      ...{ truncated: 0.01, cut: 0.02, slow: 0.01, reset: 0.01, page_loop: 0.01, foreign_link: 0.005 },
+      ...{ truncated: 0.01, cut: 0.02, slow: 0.01, reset: 0.01, page_loop: 0.01, foreign_link: 0.005, restart: 0.0005 },
     },
-    content: { late: 0.05, growing: 0.05, repeated: 0.1, missing: 0.01, empty: 0.02 },
+    content: {
+      ...{ late: 0.05, growing: 0.05, repeated: 0.1, missing: 0.01, expired: 0.01, empty: 0.02 },
+      // A record without any Id is left out: whoever compares what came by its Ids alone could not do so any more.
+      ...{ sameId: 0.02, noId: 0, emptyId: 0.02 },
+    },
+    hints: { lost: 0.2, repeated: 0.1, forged: 0.1 },
   },
 }
 

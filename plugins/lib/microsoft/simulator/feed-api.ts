@@ -1,10 +1,10 @@
 // The Office 365 Management Activity API of simulated tenants: subscriptions, listings with pages, content; strict in what it takes.
 // Facts and codes: the API's reference, its error table, and what was seen of it in use.
-import { randomUUID } from 'node:crypto'
 import { CONTENT_TYPES, type ContentType } from '../service/content-types.ts'
 import type { Blob, TenantContent } from './content.ts'
 import type { Claims } from './entra.ts'
-import type { Reply } from './reply.ts'
+import { failure, jsonReply, type Reply, singleQuoted } from './reply.ts'
+import type { Subscriptions } from './subscriptions.ts'
 
 export interface FeedOptions {
   /** By tenant id in small letters. */
@@ -17,10 +17,7 @@ export interface FeedOptions {
   readonly pageSize: number
   /** Windows of exactly 24 hours are allowed. */
   readonly fullDay: boolean
-  /** How far before a subscription's start content can be had. Milliseconds. */
-  readonly backfillMs: number
-  /** Every content type of every tenant was subscribed to long ago. */
-  readonly subscribed: boolean
+  readonly subscriptions: Subscriptions
   /** Simulated time, milliseconds since 1970. */
   now(): number
   /** Real time, milliseconds that never jump: quotas count in it. */
@@ -37,19 +34,15 @@ export interface FeedRequest {
 
 export interface FeedApi {
   /** Undefined for a path that is none of the API's. */
-  answer(request: FeedRequest): Reply | undefined
-  /** Disables a subscription, as an administrator would. */
-  disable(tenantId: string, contentType: ContentType): void
+  answer(request: FeedRequest): Reply | Promise<Reply> | undefined
+  /** Disables a subscription, as an administrator of the tenant or of the service would. */
+  disable(tenantId: string, contentType: ContentType, by?: 'tenant' | 'service'): void
+  /** The earliest time from which content was listed: milliseconds since 1970; undefined: it was never listed. */
+  askedFrom(tenantId: string, contentType: ContentType): number | undefined
   /** How many requests were refused because of the quota. */
   readonly throttled: number
-}
-
-interface Subscription {
-  enabled: boolean
-  since: number
-  /** When it was last started. */
-  started: number
-  webhook: { address: string; authId: string } | undefined
+  /** Content type → how often a blob was given out, and how many records were in these. */
+  readonly served: ReadonlyMap<ContentType, { readonly blobs: number; readonly records: number }>
 }
 
 const HOUR_MS = 3_600_000
@@ -57,27 +50,18 @@ const DAY_MS = 24 * HOUR_MS
 const KEPT_MS = 7 * DAY_MS
 /** What was seen to be allowed beyond seven days. */
 const TOLERANCE_MS = HOUR_MS
-const COOLDOWN_MS = 15 * 60_000
 const NOBODY = '00000000-0000-0000-0000-000000000000'
 const PATH = /^\/api\/v1(?:\.0)?\/([^/]+)\/activity\/feed\/(.+)$/
 const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?$/
 
 export function feedApi(options: FeedOptions): FeedApi {
-  const { tenants, resource, requestsPerMinute, pageSize, fullDay, backfillMs, subscribed, now, monotonic, verify } = options
-  const subscriptions = new Map<string, Map<ContentType, Subscription>>()
+  const { tenants, resource, requestsPerMinute, pageSize, fullDay, subscriptions, now, monotonic, verify } = options
   /** By whoever has a quota: when requests came in the last minute. */
   const lately = new Map<string, number[]>()
+  /** Tenant and content type → from when on content was listed. */
+  const asked = new Map<string, number>()
+  const served = new Map<ContentType, { blobs: number; records: number }>()
   let throttled = 0
-
-  const ofTenant = (tenantId: string): Map<ContentType, Subscription> => {
-    let own = subscriptions.get(tenantId)
-    if (!own) {
-      const long: Subscription = { enabled: true, since: 0, started: 0, webhook: undefined }
-      own = new Map(subscribed ? CONTENT_TYPES.map(type => [type, { ...long }]) : [])
-      subscriptions.set(tenantId, own)
-    }
-    return own
-  }
 
   const overQuota = (who: string): boolean => {
     const at = monotonic()
@@ -89,27 +73,9 @@ export function feedApi(options: FeedOptions): FeedApi {
     return false
   }
 
-  const start = (tenantId: string, type: ContentType, body: string): Reply => {
-    const own = ofTenant(tenantId)
-    const old = own.get(type)
-    const given =
-      body.trim() === '' ? undefined : (JSON.parse(body) as { webhook?: { address?: string; authId?: string } }).webhook
-    const webhook = given?.address ? { address: given.address, authId: given.authId ?? '' } : undefined
-    if (webhook && !webhook.address.startsWith('https://')) return failure(400, 'AF20021', 'The address must begin with HTTPS.')
-    if (old?.enabled && JSON.stringify(old.webhook) === JSON.stringify(webhook))
-      return failure(400, 'AF20024', 'The subscription is already enabled. No property change.')
-    const rest = old ? old.started + COOLDOWN_MS - now() : 0
-    if (rest > 0) {
-      const wait = `${Math.floor(rest / 60_000)}m ${Math.ceil((rest % 60_000) / 1000)}s`
-      return failure(400, 'AF20001', `Too many frequent subscription start requests. Please try again in ${wait}.`)
-    }
-    own.set(type, { enabled: true, since: old?.since ?? now() - backfillMs, started: now(), webhook })
-    return json(200, described(type, own.get(type) as Subscription))
-  }
-
   const list = (tenantId: string, content: TenantContent, type: ContentType, url: URL): Reply => {
-    const missing = unsubscribed(ofTenant(tenantId).get(type))
-    if (missing) return missing
+    const refusal = subscriptions.refusal(tenantId, type)
+    if (refusal) return refusal
     const query = url.searchParams
     const [from, to] = [query.get('startTime'), query.get('endTime')]
     for (const time of [from, to])
@@ -122,7 +88,9 @@ export function feedApi(options: FeedOptions): FeedApi {
     const width = end - begin
     if (width < 0 || width > DAY_MS || (width === DAY_MS && from !== null && !fullDay) || begin < now() - KEPT_MS - TOLERANCE_MS)
       return failure(400, 'AF20055', window)
-    const since = ofTenant(tenantId).get(type)?.since ?? 0
+    const since = subscriptions.of(tenantId).get(type)?.since ?? 0
+    const key = `${tenantId} ${type}`
+    asked.set(key, Math.min(begin, asked.get(key) ?? begin))
     const found = content.list(type, Math.max(begin, since), end, now())
     const page = Number(query.get('nextPage') ?? 0)
     if (!Number.isInteger(page) || page < 0 || (page > 0 && page >= found.length))
@@ -134,56 +102,60 @@ export function feedApi(options: FeedOptions): FeedApi {
     next.searchParams.set('nextPage', String(page + pageSize))
     next.searchParams.delete('PublisherIdentifier')
     const more = page + pageSize < found.length
-    return json(200, items, more ? { NextPageUri: next.href } : {})
+    return jsonReply(200, items, more ? { NextPageUri: next.href } : {})
   }
 
-  const get = (tenantId: string, content: TenantContent, id: string): Reply => {
+  const get = (tenantId: string, content: TenantContent, id: string, readsDlp: boolean): Reply => {
     const blob = content.find(id)
-    if (!blob || blob.missing) return single(404, 'AF20050', `The specified content (${id}) does not exist.`)
-    const missing = unsubscribed(ofTenant(tenantId).get(blob.contentType))
-    if (missing) return missing
-    if (now() >= blob.expires) return single(400, 'AF20051', `Content requested with the key ${id} has already expired.`)
-    return json(200, content.records(blob, now()))
+    const expired = blob && now() >= blob.expires
+    if (!blob || blob.visible > now() || (blob.missing && !expired))
+      return singleQuoted(404, 'AF20050', `The specified content (${id}) does not exist.`)
+    const refusal = subscriptions.refusal(tenantId, blob.contentType)
+    if (refusal) return refusal
+    if (expired) return singleQuoted(400, 'AF20051', `Content requested with the key ${id} has already expired.`)
+    const own = served.get(blob.contentType) ?? { blobs: 0, records: 0 }
+    served.set(blob.contentType, own)
+    own.blobs++
+    own.records += now() < blob.grown ? blob.early : blob.count
+    const body = content.body(blob, now(), blob.contentType === 'DLP.All' && !readsDlp)
+    return { ...jsonReply(200, ''), body }
   }
 
   const route = (
-    tenantId: string,
+    claims: Claims,
     rest: string,
     { method, url, body }: FeedRequest,
     content: TenantContent,
-  ): Reply | undefined => {
+  ): Reply | Promise<Reply> | undefined => {
+    const tenantId = claims.tid.toLowerCase()
     const path = rest.replace(/\/$/, '')
-    if (path === 'subscriptions/list' && method === 'GET')
-      return json(
-        200,
-        [...ofTenant(tenantId)].map(([type, subscription]) => described(type, subscription)),
-      )
+    if (path === 'subscriptions/list' && method === 'GET') return jsonReply(200, subscriptions.described(tenantId))
     if (path === 'resources/dlpSensitiveTypes' && method === 'GET')
-      return json(200, [{ id: '50842eb7-edc8-4019-85dd-5a5c1f2bb085', name: 'Credit Card Number' }, {}])
-    if (path.startsWith('audit/') && method === 'GET') return get(tenantId, content, decodeURIComponent(path.slice(6)))
+      return jsonReply(200, [{ id: '50842eb7-edc8-4019-85dd-5a5c1f2bb085', name: 'Credit Card Number' }, {}])
+    if (path.startsWith('audit/') && method === 'GET')
+      return get(tenantId, content, decodeURIComponent(path.slice(6)), claims.roles?.includes('ActivityFeed.ReadDlp') === true)
     const type = url.searchParams.get('contentType')
     if (!['subscriptions/start', 'subscriptions/stop', 'subscriptions/content'].includes(path)) return undefined
     if (type === null) return failure(400, 'AF20001', 'Missing parameter: contentType.')
     const known = CONTENT_TYPES.find(one => one === type)
     if (!known) return failure(400, 'AF20020', 'The specified content type is not valid.')
     if (path === 'subscriptions/content' && method === 'GET') return list(tenantId, content, known, url)
-    if (path === 'subscriptions/start' && method === 'POST') return start(tenantId, known, body)
+    if (path === 'subscriptions/start' && method === 'POST')
+      return subscriptions.start({ tenantId, clientId: claims.appid, origin: url.origin }, known, body)
     if (path === 'subscriptions/stop' && method === 'POST') {
-      const own = ofTenant(tenantId).get(known)
-      if (own) own.enabled = false
+      subscriptions.stop(tenantId, known)
       return { status: 200, headers: {}, body: '' }
     }
     return undefined
   }
 
   return {
+    served,
     get throttled() {
       return throttled
     },
-    disable(tenantId, contentType) {
-      const own = ofTenant(tenantId.toLowerCase()).get(contentType)
-      if (own) own.enabled = false
-    },
+    disable: (tenantId, contentType, by) => subscriptions.stop(tenantId.toLowerCase(), contentType, by),
+    askedFrom: (tenantId, contentType) => asked.get(`${tenantId.toLowerCase()} ${contentType}`),
     answer(request) {
       const [, given = '', rest = ''] = PATH.exec(request.url.pathname) ?? []
       if (!given) return undefined
@@ -212,21 +184,11 @@ export function feedApi(options: FeedOptions): FeedApi {
       if (overQuota(publisher === NOBODY ? NOBODY : tenantId)) {
         throttled++
         const method = /\/audit\//.test(request.url.pathname) ? 'GetBlob' : 'List'
-        return single(403, 'AF429', `Too many requests. Method=${method}, PublisherId=${publisher}`)
+        return singleQuoted(403, 'AF429', `Too many requests. Method=${method}, PublisherId=${publisher}`)
       }
-      return route(tenantId, rest, request, content)
+      return route(claims, rest, request, content)
     },
   }
-}
-
-function described(contentType: ContentType, { enabled, webhook }: Subscription): object {
-  const status = enabled ? 'enabled' : 'disabled'
-  return { contentType, status, webhook: webhook ? { status: 'enabled', ...webhook, expiration: null } : null }
-}
-
-function unsubscribed(subscription: Subscription | undefined): Reply | undefined {
-  if (!subscription) return failure(400, 'AF20022', 'No subscription found for the specified content type.')
-  return subscription.enabled ? undefined : failure(400, 'AF20023', 'The subscription was disabled by a tenant admin.')
 }
 
 function listed(tenantId: string, { contentType, id, created, expires }: Blob, origin: string): object {
@@ -246,21 +208,4 @@ function timeOf(text: string): number {
 
 function textOf(time: number): string {
   return new Date(time).toISOString().slice(0, 19)
-}
-
-function json(status: number, value: unknown, headers: Record<string, string> = {}): Reply {
-  return { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body: JSON.stringify(value) }
-}
-
-function failure(status: number, code: string, message: string): Reply {
-  return json(status, { error: { code, message } }, { 'client-request-id': randomUUID() })
-}
-
-/** Retrievals print their errors with single quotes, which is no JSON. */
-function single(status: number, code: string, message: string): Reply {
-  return {
-    status,
-    headers: { 'content-type': 'application/json; charset=utf-8' },
-    body: `{'error':{'code':'${code}','message':'${message}'}}`,
-  }
 }

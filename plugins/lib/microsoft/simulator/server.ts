@@ -4,12 +4,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { gzipSync } from 'node:zlib'
 import { selfSigned } from './certificate.ts'
 import type { Entra } from './entra.ts'
 import type { FaultSource, RequestFault } from './faults.ts'
 import type { FeedApi } from './feed-api.ts'
 import type { Reply } from './reply.ts'
+import { sending } from './sending.ts'
+import { respelled, spoil } from './spoiling.ts'
 
 export interface ServerOptions {
   readonly port: number
@@ -38,15 +39,13 @@ export interface SimulatorServer {
 }
 
 const MOST_BODY_BYTES = 1024 * 1024
-const SLOW_PIECES = 20
-const SLOW_MS = 100
-/** Spellings in which the header of the next page was seen, and one that a page of Microsoft's has. */
-const NEXT_PAGE = ['NextPageUri', 'Nextpageuri', 'nextpageuri', 'NextPageUrl'] as const
+/** How long a restart takes that a scenario asks for. */
+const RESTART_MS = 1_000
 
 const LISTING: readonly RequestFault[] = ['page_loop', 'foreign_link']
 const ANY: readonly RequestFault[] = [
   ...(['throttle_403', 'throttle_429', 'internal', 'html_503', 'html_200', 'unauthorized'] as const),
-  ...(['truncated', 'cut', 'slow', 'reset'] as const),
+  ...(['truncated', 'cut', 'slow', 'reset', 'restart'] as const),
 ]
 
 export async function serveSimulator(options: ServerOptions): Promise<SimulatorServer> {
@@ -55,6 +54,9 @@ export async function serveSimulator(options: ServerOptions): Promise<SimulatorS
   let server: Server
   let port = options.port
   let requests = 0
+  let closed = false
+  let restarting: Promise<void> | undefined
+  const { send, headers } = sending(now)
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request)
@@ -64,95 +66,15 @@ export async function serveSimulator(options: ServerOptions): Promise<SimulatorS
     requests++
     const mine = own(method, url) ?? entra.answer(method, url.pathname, body, url.origin)
     if (mine) return send(request, response, mine)
-    const reply = feed.answer({ method, url, authorization: request.headers.authorization, body })
+    const reply = await feed.answer({ method, url, authorization: request.headers.authorization, body })
     if (!reply) return send(request, response, { status: 404, headers: {}, body: '' })
     if (reply.status !== 200) return send(request, response, reply)
     const isList = url.pathname.endsWith('/subscriptions/content')
     const fault = faults.next(isList ? [...ANY, ...LISTING] : ANY)
-    await spoiled(fault, request, response, isList ? respelled(reply, requests) : reply, url)
-  }
-
-  async function spoiled(
-    fault: RequestFault | undefined,
-    request: IncomingMessage,
-    response: ServerResponse,
-    reply: Reply,
-    url: URL,
-  ) {
-    const html = { 'content-type': 'text/html' }
-    const bytes = Buffer.from(reply.body)
-    const middle = Math.floor(bytes.length / 2)
-    switch (fault) {
-      case undefined:
-        return send(request, response, reply)
-      case 'throttle_403':
-        return send(request, response, {
-          status: 403,
-          headers: {},
-          body: "{'error':{'code':'AF429','message':'Too many requests.'}}",
-        })
-      case 'throttle_429':
-        return send(request, response, {
-          status: 429,
-          headers: { 'retry-after': '1' },
-          body: '{"error":{"code":"AF429","message":"Too many requests."}}',
-        })
-      case 'internal':
-        return send(request, response, {
-          status: 500,
-          headers: {},
-          body: "{'error':{'code':'AF50000','message':'An internal error occurred. Retry the request.'}}",
-        })
-      case 'html_503':
-        return send(request, response, { status: 503, headers: html, body: '<html><body>Service Unavailable</body></html>' })
-      case 'html_200':
-        return send(request, response, {
-          status: 200,
-          headers: html,
-          body: '<!DOCTYPE html><html><body>Please wait</body></html>',
-        })
-      case 'unauthorized':
-        return send(request, response, { status: 401, headers: {}, body: '' })
-      case 'truncated':
-        return send(request, response, { ...reply, body: bytes.subarray(0, middle) })
-      case 'cut':
-        response.writeHead(200, { ...headersOf(reply), 'content-length': bytes.length })
-        response.write(bytes.subarray(0, middle), () => response.destroy())
-        return
-      case 'reset':
-        request.socket.destroy()
-        return
-      case 'slow': {
-        response.writeHead(200, { ...headersOf(reply), 'content-length': bytes.length })
-        const piece = Math.ceil(bytes.length / SLOW_PIECES) || 1
-        for (let at = 0; at < bytes.length && !response.destroyed; at += piece) {
-          response.write(bytes.subarray(at, at + piece))
-          await sleep(SLOW_MS)
-        }
-        response.end()
-        return
-      }
-      case 'page_loop':
-        return send(request, response, { ...reply, headers: { ...withoutNext(reply.headers), NextPageUri: url.href } })
-      case 'foreign_link': {
-        const text = String(reply.body).replaceAll(url.origin, 'https://manage.office.com.attacker.example')
-        return send(request, response, { ...reply, body: text })
-      }
-    }
-  }
-
-  const headersOf = (reply: Reply) => ({ ...reply.headers, date: new Date(now()).toUTCString() })
-
-  function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-    const bytes = Buffer.from(reply.body)
-    const gzip = bytes.length > 1_000 && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
-    const body = gzip ? gzipSync(bytes, { level: 1 }) : bytes
-    response.writeHead(reply.status, {
-      ...headersOf(reply),
-      ...(gzip && { 'content-encoding': 'gzip' }),
-      'content-length': body.length,
-    })
-    response.end(body)
+    const good = isList ? respelled(reply, requests) : reply
+    if (fault === undefined) return send(request, response, good)
+    const down = () => void restart(RESTART_MS).catch(() => {}) // somebody else has taken the port: whoever asks next will see
+    await spoil(fault, { request, response, url, reply: good }, { send, headers }, down)
   }
 
   const open = async (): Promise<void> => {
@@ -168,6 +90,18 @@ export async function serveSimulator(options: ServerOptions): Promise<SimulatorS
       server.closeAllConnections()
     })
 
+  /** One at a time; not any more once it is closed. */
+  const restart = (downMs: number): Promise<void> => {
+    restarting ??= (async () => {
+      await shut()
+      await sleep(downMs)
+      if (!closed) await open()
+    })().finally(() => {
+      restarting = undefined
+    })
+    return restarting
+  }
+
   await open()
   return {
     get port() {
@@ -180,24 +114,13 @@ export async function serveSimulator(options: ServerOptions): Promise<SimulatorS
     get requests() {
       return requests
     },
-    async restart(downMs) {
+    restart,
+    async close() {
+      closed = true
+      await restarting?.catch(() => {})
       await shut()
-      await sleep(downMs)
-      await open()
     },
-    close: shut,
   }
-}
-
-function withoutNext(headers: Reply['headers']): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !NEXT_PAGE.some(spelling => spelling === name)))
-}
-
-/** The header of the next page in one of its spellings. */
-function respelled(reply: Reply, turn: number): Reply {
-  const { NextPageUri, ...others } = reply.headers
-  if (NextPageUri === undefined) return reply
-  return { ...reply, headers: { ...others, [NEXT_PAGE[turn % NEXT_PAGE.length] as string]: NextPageUri } }
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -1,16 +1,18 @@
 // A simulated Microsoft 365: tenants with people at work, their login, and their audit feed, on loopback.
 import type { Clock } from '../../../../core/plugin/interfaces.ts'
-import { CONTENT_TYPES } from '../service/content-types.ts'
 import { Draw, STREAM } from '../tenant/draw.ts'
 import { type ContentQuirks, NO_QUIRKS, type TenantContent, tenantContent } from './content.ts'
+import { controls } from './controls.ts'
 import { type Entra, type SimulatedApp, simulateEntra } from './entra.ts'
 import { type FaultSource, faultSource, type Scenario } from './faults.ts'
 import { type FeedApi, feedApi } from './feed-api.ts'
-import type { Reply } from './reply.ts'
+import { traceOf } from './records.ts'
 import { type SimulatorServer, serveSimulator } from './server.ts'
+import { subscriptionsOf } from './subscriptions.ts'
+import { type Webhooks, webhooksOf } from './webhooks.ts'
 
 export interface SimulatorOptions {
-  readonly clock: Pick<Clock, 'now' | 'monotonic'>
+  readonly clock: Pick<Clock, 'now' | 'monotonic' | 'sleep'>
   /** 0: any port that is free. */
   readonly port: number
   readonly seed: number
@@ -39,11 +41,18 @@ export interface SimulatorOptions {
   readonly slotMs: number
   readonly delayMs: number
   readonly blobRecords: number
+  /** Once in each tenant's feed, not long before simulated time begins, lies a blob of about so many bytes; 0: none. */
+  readonly bigBlobBytes: number
+  /** The first wait before a notification of a webhook is sent again, and how often new content is looked for. Real milliseconds. */
+  readonly webhookRetryMs: number
+  readonly webhookEveryMs: number
 }
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
+/** Slots of time whose blobs are remembered, of all tenants together. */
+const KEPT_SLOTS = 40_000
 
 /** What holds where nothing else is asked for: a calm service whose past week can be read. */
 export const DEFAULTS = {
@@ -65,6 +74,9 @@ export const DEFAULTS = {
   slotMs: 5 * MINUTE_MS,
   delayMs: 2 * MINUTE_MS,
   blobRecords: 5_000,
+  bigBlobBytes: 0,
+  webhookRetryMs: 1_000,
+  webhookEveryMs: 500,
 } as const satisfies Partial<SimulatorOptions>
 
 /** What a blob holds, as the simulator knows it. */
@@ -74,8 +86,10 @@ export interface LedgerEntry {
   readonly contentId: string
   /** ISO 8601. */
   readonly created: string
-  /** Ids of its records, now. */
+  /** Ids of its records, now; a record that has none is left out. */
   readonly ids: readonly string[]
+  /** SHA-256 of each record's bytes as they are served, the first 32 hexadecimal digits. */
+  readonly hashes: readonly string[]
 }
 
 export interface Simulator {
@@ -91,8 +105,9 @@ export interface Simulator {
   readonly server: SimulatorServer
   /** Simulated time, milliseconds since 1970. */
   now(): number
-  /** Everything that can be read now. */
-  ledger(): Generator<LedgerEntry>
+  readonly webhooks: Webhooks
+  /** Everything that can be read now, or could be read at `time` (milliseconds since 1970). */
+  ledger(time?: number): Generator<LedgerEntry>
   close(): Promise<void>
 }
 
@@ -104,8 +119,11 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const begun = clock.monotonic()
   const now = () => from + (clock.monotonic() - begun) * speed
   const quirks: ContentQuirks = scenario.content
+  const { bigBlobBytes: bytes } = options
+  const big = bytes > 0 ? { bytes, at: from - Math.min(historyMs / 2, 6 * HOUR_MS) } : undefined
+  const keptSlots = Math.ceil(KEPT_SLOTS / tenants)
   const contents = Array.from({ length: tenants }, (_, number) =>
-    tenantContent({ ...options, number, users, start: from - historyMs, quirks }),
+    tenantContent({ ...options, number, users, start: from - historyMs, quirks, big, keptSlots }),
   )
   const apps = contents.map(({ tenant }): SimulatedApp => {
     const draw = new Draw(seed, STREAM.tenant, 2 ** 32 + tenant.number)
@@ -114,9 +132,15 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   })
   const { tokenSeconds } = options
   const entra = simulateEntra({ apps, resources: [AUDIENCE], tokenSeconds, seconds: () => clock.now() / 1000 })
+  const byId = new Map(contents.map(content => [content.tenant.id, content]))
+  const webhooks = webhooksOf({
+    ...{ clock, seed, tenants: byId, hints: scenario.hints, now },
+    ...{ retryMs: options.webhookRetryMs, everyMs: options.webhookEveryMs },
+  })
   const feed = feedApi({
     ...options,
-    tenants: new Map(contents.map(content => [content.tenant.id, content])),
+    tenants: byId,
+    subscriptions: subscriptionsOf({ ...options, webhooks, now }),
     resource: AUDIENCE,
     now,
     monotonic: () => clock.monotonic(),
@@ -124,38 +148,24 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   })
   const faults = faultSource(seed, scenario.requests)
 
-  function* ledger(): Generator<LedgerEntry> {
-    const time = now()
+  function* ledger(time = now()): Generator<LedgerEntry> {
     for (const content of contents) {
       for (const blob of content.all(time)) {
         if (blob.missing) continue
         const { contentType, id, created } = blob
-        const ids = content.records(blob, time).map(record => String(record['Id']))
-        yield { tenant: content.tenant.id, contentType, contentId: id, created: new Date(created).toISOString(), ids }
+        const traces = content.records(blob, time).map(traceOf)
+        const ids = traces.flatMap(({ id }) => (id === undefined ? [] : [id]))
+        yield {
+          ...{ tenant: content.tenant.id, contentType, contentId: id, created: new Date(created).toISOString() },
+          ...{ ids, hashes: traces.map(({ hash }) => hash) },
+        }
       }
     }
   }
 
-  /** What whoever drives the simulator may ask: GET /simulator/tenants, /simulator/ledger. */
-  const own = (method: string, url: URL): Reply | undefined => {
-    if (method !== 'GET') return undefined
-    const headers = { 'content-type': 'application/json' }
-    if (url.pathname === '/simulator/tenants') {
-      const known = apps.map(({ tenantId, clientId, secret }, index) => ({
-        ...{ tenant_id: tenantId, client_id: clientId, client_secret: secret, name: contents[index]?.tenant.domain },
-      }))
-      return {
-        status: 200,
-        headers,
-        body: JSON.stringify({ now: new Date(now()).toISOString(), content_types: CONTENT_TYPES, tenants: known }),
-      }
-    }
-    if (url.pathname === '/simulator/ledger')
-      return { status: 200, headers, body: [...ledger()].map(entry => `${JSON.stringify(entry)}\n`).join('') }
-    return undefined
-  }
-
-  const server = await serveSimulator({ port: options.port, entra, feed, faults, latencyMs: options.latencyMs, now, own })
+  const { port, latencyMs } = options
+  const own = controls({ apps, contents, entra, feed, faults, webhooks, now, ledger, server: () => server })
+  const server: SimulatorServer = await serveSimulator({ port, entra, feed, faults, latencyMs, now, own })
   return {
     get origin() {
       return server.origin
@@ -167,8 +177,12 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     feed,
     faults,
     server,
+    webhooks,
     now,
     ledger,
-    close: () => server.close(),
+    async close() {
+      await webhooks.close()
+      await server.close()
+    },
   }
 }

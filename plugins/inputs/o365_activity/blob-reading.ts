@@ -5,7 +5,8 @@ import { isObject, type Json, type JsonObject } from '../../../core/plugin/json.
 import { IN_ARRAY } from '../../lib/framing/json.ts'
 import { HttpError, type HttpResponse } from '../../lib/http/client.ts'
 import { ServiceError } from '../../lib/microsoft/service/failure.ts'
-import type { Blob, Fate, Progress } from './ledger.ts'
+import { addedIds, type IdSum, NO_IDS } from './id-sum.ts'
+import type { Blob, Fate, Progress } from './ledger-rows.ts'
 
 export interface ReadingOptions {
   readonly blob: Blob
@@ -23,15 +24,21 @@ export interface ReadingOptions {
   get(): Promise<HttpResponse>
   /** Takes a chunk of the blob on; resolves when there is room for another. */
   push(chunk: Chunk): Promise<void>
-  /** True when the service has answered somebody since the last call: a body that breaks meanwhile is at fault itself. */
-  isAlive(): boolean
+  /** Looks at the records of a chunk before it goes on: what is to be added to it, and the sum of their ids. */
+  examine(chunk: Chunk): Examined
   /** The rows that close the blob, and what is to be counted. */
   close(fate: Fate): Chunk['rows']
   /** What went on before does not begin the body any more: it is read from its start, and so many records come again. */
   restarted(records: number): void
 }
 
-const START: Progress = { at: 0, digest: '', state: null, records: 0 }
+export interface Examined {
+  readonly ids: Chunk['ids']
+  readonly rows: NonNullable<Chunk['rows']>
+  readonly sum: IdSum
+}
+
+const START: Progress = { at: 0, digest: '', state: null, records: 0, ids: NO_IDS }
 /** A body is read so often before what cannot be read of it is given up. */
 const MOST_TRIES = 3
 const WAITS_MS = [1_000, 10_000]
@@ -59,8 +66,7 @@ export class BlobReading {
    * ServiceError when the blob cannot be asked for now: another call goes on behind what was pushed.
    */
   async run(): Promise<void> {
-    const { blob, clock, now, signal, isAlive } = this.#options
-    isAlive()
+    const { blob, clock, now, signal } = this.#options
     for (let tries = 1; ; ) {
       const before = this.#progress.at
       try {
@@ -76,7 +82,7 @@ export class BlobReading {
         // Without a code it may be a page of something between here and the service.
         if (gone && error.service.startsWith('AF')) return this.#lose(message)
         if (this.#progress.at > before) tries = 1
-        else if (isAlive()) tries++
+        else tries++
         if (tries > MOST_TRIES) return this.#lose(`it was read ${MOST_TRIES} times and broke each time: ${message}`)
         if (now() > blob.expires) return this.#lose(`it expired before it could be read whole: ${message}`)
         await clock.sleep(WAITS_MS[Math.min(tries, WAITS_MS.length) - 1] as number, signal)
@@ -86,7 +92,7 @@ export class BlobReading {
 
   /** Reads the body once, from where the last try came to. `final`: what is wrong with it is dead-lettered, and that is the end. */
   async #attempt(final: boolean): Promise<void> {
-    const { codec, maxEventBytes, meta, get } = this.#options
+    const { codec, maxEventBytes, meta, get, examine } = this.#options
     const from = this.#progress
     const answer = await get()
     const digest = createHash('sha256')
@@ -112,17 +118,23 @@ export class BlobReading {
       consumed = end
       if (found.length === 0) return
       const records = found.reduce((sum, { ends, count = ends.length }) => sum + count, this.#progress.records)
+      let { ids } = this.#progress
       const position = {
         ...{ at: from.at + consumed, digest: digest.copy().digest('base64url') },
         ...{ state: framer.state ?? IN_ARRAY, records },
       }
-      for (const [index, chunk] of found.entries())
+      for (const [index, chunk] of found.entries()) {
+        const examined = examine(chunk)
+        ids = addedIds(ids, examined.sum)
         await this.#send({
           ...chunk,
           offset: from.at + (chunk.offset ?? 0),
-          ...(index === found.length - 1 && { position }),
+          ...(examined.ids && { ids: examined.ids }),
+          rows: examined.rows,
+          ...(index === found.length - 1 && { position: { ...position, ids } }),
         })
-      this.#progress = position
+      }
+      this.#progress = { ...position, ids }
     }
 
     for await (const bytes of answer.body) {
@@ -183,8 +195,8 @@ export class BlobReading {
   async #end(fate: Fate): Promise<void> {
     const last = this.#held ?? { bytes: NOTHING, ends: new Uint32Array(0), count: 0 }
     this.#held = undefined
-    const rows = this.#options.close(fate)
-    await this.#options.push({ ...last, last: true, ...(rows && { rows }) })
+    const rows = [...(last.rows ?? []), ...(this.#options.close(fate) ?? [])]
+    await this.#options.push({ ...last, last: true, rows })
   }
 }
 
@@ -202,7 +214,7 @@ function beginsList(bytes: Buffer): boolean {
 
 function progressOf(position: Json | undefined): Progress | undefined {
   if (!isObject(position)) return undefined
-  const { at, digest, state, records } = position
+  const { at, digest, state, records, ids } = position
   if (typeof at !== 'number' || typeof digest !== 'string') return undefined
-  return { at, digest, state: (state ?? null) as Json, records: Number(records ?? 0) }
+  return { at, digest, state: (state ?? null) as Json, records: Number(records ?? 0), ids: String(ids ?? NO_IDS) }
 }

@@ -1,0 +1,121 @@
+// How complete a tenant is: up to when all content listed as made is acknowledged, and how late records come.
+import type { Chunk, Metrics, Rows } from '../../../core/plugin/interfaces.ts'
+import type { Json } from '../../../core/plugin/json.ts'
+import type { TenantSettings } from './tenant-settings.ts'
+import type { TenantState } from './tenant-state.ts'
+
+export interface CompletenessOptions {
+  readonly settings: TenantSettings
+  readonly state: TenantState
+  readonly rows: Rows
+  readonly metrics: Metrics
+  /** The service's time, milliseconds since 1970. */
+  now(): number
+}
+
+interface Told {
+  readonly contentType: string
+  /** Milliseconds since 1970. */
+  readonly until: number
+  /** How long after they happened half of the records, and all but one of a hundred, could be read. Milliseconds. */
+  readonly p50: number | undefined
+  readonly p99: number | undefined
+}
+
+export class Completeness {
+  readonly #options: CompletenessOptions
+  #shown = ''
+
+  constructor(options: CompletenessOptions) {
+    this.#options = options
+  }
+
+  /** Writes what is known into the metrics. */
+  gauge(): void {
+    const { settings, state, metrics } = this.#options
+    const tenant = settings.label
+    for (const { contentType, until, p50, p99 } of this.#told()) {
+      const labels = { tenant, content_type: contentType }
+      metrics.gauge(
+        'o365_complete_until_seconds',
+        'All content listed as made before this time is acknowledged; seconds since 1970',
+        until / 1000,
+        labels,
+      )
+      for (const [quantile, ms] of [
+        ['0.5', p50],
+        ['0.99', p99],
+      ] as const)
+        if (ms !== undefined)
+          metrics.gauge('o365_delay_seconds', 'How long after they happened records could be read, of late', ms / 1000, {
+            ...labels,
+            quantile,
+          })
+    }
+    metrics.gauge('o365_blobs_waiting', 'Blobs listed and not yet fetched, as far as memory holds them', state.ledger.waiting, {
+      tenant,
+    })
+  }
+
+  /** Keeps it for `penstock state show`, where it has changed. */
+  async show(): Promise<void> {
+    const { settings, rows, state } = this.#options
+    const value = Object.fromEntries(
+      this.#told().map(({ contentType, until, p50, p99 }) => [
+        contentType,
+        {
+          complete_until: new Date(until).toISOString(),
+          ...(p50 !== undefined && { delay_p50_ms: p50 }),
+          ...(p99 !== undefined && { delay_p99_ms: p99 }),
+          ...(state.ledger.waiting > 0 && { tenant_blobs_waiting: state.ledger.waiting }),
+        },
+      ]),
+    )
+    const text = JSON.stringify(value)
+    if (text === '{}' || text === this.#shown) return
+    await rows.put([[`shown/${settings.label}`, value as Json]])
+    this.#shown = text
+  }
+
+  /** Events for the outputs: one for each content type, in ECS as they are. */
+  chunk(): Chunk | undefined {
+    const { settings, now } = this.#options
+    const at = new Date(now()).toISOString()
+    const events = this.#told().map(({ contentType, until, p50, p99 }) =>
+      JSON.stringify({
+        '@timestamp': at,
+        event: {
+          ...{ kind: 'metric', module: 'penstock', dataset: 'penstock.completeness', action: 'completeness' },
+          id: `completeness/${settings.tenantId}/${contentType}/${at}`,
+        },
+        organization: { id: settings.tenantId, ...(settings.name !== undefined && { name: settings.name }) },
+        penstock: {
+          completeness: {
+            ...{ content_type: contentType, complete_until: new Date(until).toISOString() },
+            ...(p50 !== undefined && { delay_p50_ms: p50 }),
+            ...(p99 !== undefined && { delay_p99_ms: p99 }),
+          },
+        },
+      }),
+    )
+    if (events.length === 0) return undefined
+    const ends = new Uint32Array(events.length)
+    let end = -1
+    events.forEach((event, index) => {
+      end += 1 + Buffer.byteLength(event)
+      ends[index] = end
+    })
+    const meta = { tenant: settings.tenantId, ...(settings.name !== undefined && { tenant_name: settings.name }) }
+    return { bytes: Buffer.from(events.join('\n')), ends, meta, partition: `${settings.tenantId}/completeness`, last: true }
+  }
+
+  #told(): Told[] {
+    const { settings, state } = this.#options
+    return settings.contentTypes.flatMap(contentType => {
+      const until = state.ledger.watermark(contentType)
+      if (until === undefined) return []
+      const delays = state.delays(contentType)
+      return [{ contentType, until, p50: delays.quantile(0.5), p99: delays.quantile(0.99) }]
+    })
+  }
+}
