@@ -1,5 +1,6 @@
 // Reads the blobs of one tenant, several at once: the one that expires next comes first, and none is passed over.
 import type { Chunk, Clock, Codec, Log, Metrics, Positions } from '../../../core/plugin/interfaces.ts'
+import { ServiceError } from '../../lib/microsoft/service/failure.ts'
 import { BlobReading, type Examined } from './blob-reading.ts'
 import type { FeedClient } from './feed-client.ts'
 import { idSum } from './id-sum.ts'
@@ -23,6 +24,8 @@ export interface FetchingOptions {
   readonly codec: Codec
   readonly maxEventBytes: number
   push(chunk: Chunk): Promise<void>
+  /** The service says that the subscription is off. */
+  lapsed(contentType: string, error: ServiceError): void
   /** Everything that there will ever be is listed. */
   isOver(): boolean
 }
@@ -32,6 +35,8 @@ export class Fetching {
   readonly #readings = new Map<string, BlobReading>()
   /** False while what the service offers is not listed to its end: what cannot be listed any more is lost sooner than what is. */
   open = false
+  /** Content types whose subscription is off: their blobs wait until it is on again, and hold nobody else up. */
+  readonly #off = new Set<string>()
 
   constructor(options: FetchingOptions) {
     this.#options = options
@@ -49,7 +54,7 @@ export class Fetching {
         if (failure) throw failure.error
         if (this.open && active.size < settings.parallel) {
           if (ledger.waiting === 0) await ledger.refill()
-          const blob = ledger.take()
+          const blob = ledger.take(this.#off)
           if (blob) {
             const one = this.#insist(blob, signal)
               .catch(error => {
@@ -71,8 +76,29 @@ export class Fetching {
     }
   }
 
-  #insist(blob: Blob, signal: AbortSignal): Promise<void> {
-    return this.#options.patience.insist(signal, () => this.#fetch(blob, this.#options.state.looks.get(blob.hash), signal))
+  /** These are on; others of the configured ones are off. */
+  subscribed(contentTypes: readonly string[]): void {
+    for (const type of this.#options.settings.contentTypes) {
+      if (contentTypes.includes(type)) this.#off.delete(type)
+      else this.#off.add(type)
+    }
+    this.#options.state.bell.ring()
+  }
+
+  async #insist(blob: Blob, signal: AbortSignal): Promise<void> {
+    const { patience, state, settings, lapsed } = this.#options
+    const { contentType } = blob
+    await patience.insist(signal, async () => {
+      try {
+        await this.#fetch(blob, state.looks.get(blob.hash), signal)
+      } catch (error) {
+        if (!(error instanceof ServiceError && error.kind === 'subscription' && settings.contentTypes.includes(contentType)))
+          throw error
+        this.#off.add(contentType)
+        state.ledger.putBack(blob)
+        lapsed(contentType, error)
+      }
+    })
   }
 
   async #fetch(blob: Blob, look: Look | undefined, signal: AbortSignal): Promise<void> {

@@ -163,13 +163,21 @@ export class Ledger {
     return this.#open.size === 0 && !this.#spilled
   }
 
-  /** The blob that expires next; undefined when none waits (see `refill`). */
-  take(): Blob | undefined {
+  /** The blob that expires next, of other content types than these; undefined when none waits (see `refill`). */
+  take(except: ReadonlySet<string>): Blob | undefined {
     if (!this.#sorted) {
       this.#waiting.sort((a, b) => b.expires - a.expires || (a.hash < b.hash ? 1 : -1))
       this.#sorted = true
     }
-    return this.#waiting.pop()
+    if (except.size === 0) return this.#waiting.pop()
+    const index = this.#waiting.findLastIndex(({ contentType }) => !except.has(contentType))
+    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0]
+  }
+
+  /** It was taken, and cannot be fetched now. */
+  putBack(blob: Blob): void {
+    this.#waiting.push(blob)
+    this.#sorted = false
   }
 
   /** It was acknowledged, and is to be fetched once more. */

@@ -20,6 +20,8 @@ export interface ListingOptions {
   push(chunk: Chunk): Promise<void>
   /** A listing that is far behind goes before everything else. */
   behind(): void
+  /** The subscriptions of these are on. */
+  subscribed(contentTypes: readonly string[]): void
 }
 
 const HOUR_MS = 3_600_000
@@ -47,8 +49,9 @@ export class Listing {
 
   /** One round: everything that is new, of every content type whose subscription is on. Rejects with a ServiceError or a TokenError. */
   async round(signal: AbortSignal): Promise<void> {
-    const { client, ledger, settings, subscriptions, behind } = this.#options
+    const { client, ledger, settings, subscriptions, behind, subscribed } = this.#options
     const types = await subscriptions.ready(signal)
+    subscribed(types)
     this.#compareClocks()
     if (types.some(type => client.now() - (ledger.cursor(type) ?? 0) > BACKLOG_MS)) behind()
     const now = client.now()
@@ -59,7 +62,7 @@ export class Listing {
       } catch (error) {
         // Only this one is off: the others go on, and it is started again in the next round.
         if (!(error instanceof ServiceError && error.kind === 'subscription')) throw error
-        this.#off(type, error)
+        this.lapsed(type, error)
       }
     }
     if (sweep || ledger.sweptAt === undefined) await ledger.swept(now)
@@ -77,9 +80,10 @@ export class Listing {
     for (const [type, gap] of await this.#options.ledger.gaps()) await this.#tell(type, gap)
   }
 
-  #off(type: string, error: ServiceError): void {
+  /** The service says that the subscription is off. */
+  lapsed(type: string, error: ServiceError): void {
     const { log, settings, subscriptions } = this.#options
-    subscriptions.lapsed(type)
+    if (!subscriptions.lapsed(type)) return
     log.warn(
       { tenant: settings.label, content_type: type, error: error.message },
       'the subscription is off; it is started again, and content made meanwhile may be missing',

@@ -56,9 +56,9 @@ export class Subscriptions {
     return contentTypes.filter(type => this.#on.has(type))
   }
 
-  /** The service says that there is none, or that it is disabled. */
-  lapsed(contentType: string): void {
-    this.#on.delete(contentType)
+  /** The service says that there is none, or that it is disabled. False when that was known. */
+  lapsed(contentType: string): boolean {
+    return this.#on.delete(contentType)
   }
 
   async #ready(type: string, there: Subscription | undefined, signal: AbortSignal): Promise<void> {

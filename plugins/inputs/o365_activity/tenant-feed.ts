@@ -60,8 +60,14 @@ export class TenantFeed {
       behind: () => {
         this.#fetching.open = false
       },
+      subscribed: types => this.#fetching.subscribed(types),
     })
-    this.#fetching = new Fetching({ ...parts, patience: this.#patience, isOver: () => this.#ended })
+    this.#fetching = new Fetching({
+      ...parts,
+      patience: this.#patience,
+      isOver: () => this.#ended,
+      lapsed: (type, error) => this.#listing.lapsed(type, error),
+    })
     this.#completeness = new Completeness({ ...parts, now: () => client.now() })
   }
 

@@ -1,42 +1,40 @@
 // penstock reconcile: compares, says what it found, and fetches what is missing where that is asked for.
 import {
-  columns,
   commandLine,
   EXIT,
   isTerminal,
   number,
   onSignals,
   openRows,
-  painter,
   pipelineWith,
   runUntil,
   STATE_DIR,
   systemClock,
-  visible,
 } from '../../../../core/cli/for-plugins.ts'
 import { PenstockError } from '../../../../core/plugin/errors.ts'
 import type { Rows } from '../../../../core/plugin/interfaces.ts'
 import { Connections } from '../connections.ts'
 import { Ledger } from '../ledger.ts'
 import { configuredTenants, type Options } from '../tenants.ts'
-import { compareTenant, type Finding, type TenantResult, type TypeResult } from './compare.ts'
+import { compareTenant, type Finding, type State, type TenantResult } from './compare.ts'
+import { printJson, printText, type StepResult } from './report.ts'
 
 const TYPE = 'o365_activity'
-/** States that a refill can mend. */
-const MENDED: readonly string[] = ['missing', 'lost', 'grown', 'changed']
+/** States that are a gap, which a refill can mend. */
+const GAPS: readonly State[] = ['missing', 'grown', 'changed']
 /** How often progress is shown. Milliseconds. */
 const SHOW_MS = 500
-
-type Step = { readonly id: string; readonly results: readonly TenantResult[] }
 
 export async function reconcile(args: readonly string[]): Promise<number> {
   const { values, positionals } = commandLine(args, {
     'state-dir': STATE_DIR,
     refill: { type: 'boolean', default: false },
     deep: { type: 'boolean', default: false },
+    lost: { type: 'boolean', default: false },
     tenant: { type: 'string' },
     json: { type: 'boolean', default: false },
   })
+  const gaps: readonly State[] = values.lost ? [...GAPS, 'lost'] : GAPS
   const [file] = positionals
   if (file === undefined || positionals.length > 1)
     throw new PenstockError('PEN_USAGE', 'reconcile needs one pipeline file (penstock reconcile --help)')
@@ -44,7 +42,7 @@ export async function reconcile(args: readonly string[]): Promise<number> {
   const stop = new AbortController()
   const signals = onSignals(() => stop.abort(new PenstockError('PEN_STOPPED', 'stopped; nothing was changed')))
   const connections = new Connections(systemClock)
-  const found: Step[] = []
+  const found: StepResult[] = []
   const progress = progressOf()
   try {
     for (const { id, options, site, codec } of steps) {
@@ -57,7 +55,7 @@ export async function reconcile(args: readonly string[]): Promise<number> {
           const common = { rows, connections, clock: systemClock, codec: codec(), maxEventBytes: config.max_event_bytes }
           results.push(await compareTenant({ ...common, tenant, signal, deep: values.deep, progress: progress.add }))
         }
-        if (values.refill) await reopen(rows, results)
+        if (values.refill) await reopen(rows, results, gaps)
       } finally {
         await close()
       }
@@ -72,7 +70,7 @@ export async function reconcile(args: readonly string[]): Promise<number> {
     throw new PenstockError('PEN_USAGE', `the pipeline has no tenant ${values.tenant}`)
   const print = values.json ? printJson : printText
   for (const step of found) print(step)
-  const open = found.flatMap(({ id, results }) => toMend(results).map(finding => ({ id, finding })))
+  const open = found.flatMap(({ id, results }) => toMend(results, gaps).map(finding => ({ id, finding })))
   const failed = found.some(({ results }) => results.some(result => result.failed !== undefined))
   if (open.length === 0) {
     if (!values.json) process.stdout.write(failed ? '' : 'nothing is missing\n')
@@ -109,14 +107,14 @@ function fits({ tenantId, label }: { readonly tenantId: string; readonly label: 
   return wanted === undefined || wanted === label || wanted.toLowerCase() === tenantId.toLowerCase()
 }
 
-function toMend(results: readonly TenantResult[]): Finding[] {
-  return results.flatMap(({ findings }) => findings.filter(({ state }) => MENDED.includes(state)))
+function toMend(results: readonly TenantResult[], gaps: readonly State[]): Finding[] {
+  return results.flatMap(({ findings }) => findings.filter(({ state }) => gaps.includes(state)))
 }
 
 /** From now on the engine knows that these are to be fetched, whatever happens next. */
-async function reopen(rows: Rows, results: readonly TenantResult[]): Promise<void> {
+async function reopen(rows: Rows, results: readonly TenantResult[], gaps: readonly State[]): Promise<void> {
   for (const { tenant, findings } of results) {
-    const open = findings.filter(({ state }) => MENDED.includes(state))
+    const open = findings.filter(({ state }) => gaps.includes(state))
     if (open.length > 0) await new Ledger(rows, tenant.settings.tenantId).reopen(open)
   }
 }
@@ -142,58 +140,6 @@ async function stillLost(stateDir: string, pipeline: string, open: readonly { id
 
 function summary(open: number): string {
   return `${number(open)} ${open === 1 ? 'blob is' : 'blobs are'} missing`
-}
-
-function printJson({ id, results }: Step): void {
-  const line = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`)
-  for (const { tenant, types, findings, failed } of results) {
-    const of = { input: id, tenant: tenant.settings.label, tenant_id: tenant.settings.tenantId }
-    for (const { blob, state, why } of findings)
-      line({
-        ...{
-          ...of,
-          content_type: blob.contentType,
-          content_id: blob.id,
-          state,
-          created: iso(blob.created),
-          expires: iso(blob.expires),
-        },
-        ...(why !== undefined && { why }),
-      })
-    for (const { contentType, compared, counts } of types)
-      line({ ...of, content_type: contentType, ...(compared && { from: iso(compared.from), to: iso(compared.to) }), counts })
-    if (failed !== undefined) line({ ...of, failed })
-  }
-}
-
-function printText({ id, results }: Step): void {
-  const paint = painter(process.stdout)
-  for (const { tenant, types, findings, failed } of results) {
-    process.stdout.write(`${paint('bold', `${id}  ${visible(tenant.settings.label)}`)}\n`)
-    if (types.length > 0) process.stdout.write(`${table(types)}\n`)
-    for (const { blob, state, why } of findings)
-      process.stdout.write(
-        `  ${paint(state === 'waiting' ? 'yellow' : 'red', state)}  ${blob.contentType}  made ${iso(blob.created)}, to be had until ${iso(blob.expires)}  ${visible(blob.id)}${why ? `\n      ${visible(why)}` : ''}\n`,
-      )
-    if (failed !== undefined) process.stdout.write(`  ${paint('red', 'it cannot be compared')}: ${visible(failed)}\n`)
-  }
-}
-
-function table(types: readonly TypeResult[]): string {
-  const states = ['acknowledged', 'waiting', 'missing', 'lost', 'grown', 'changed'] as const
-  const used = states.filter(
-    state => state === 'acknowledged' || state === 'missing' || types.some(({ counts }) => counts[state] > 0),
-  )
-  const rows = types.map(({ contentType, compared, counts }) => [
-    contentType,
-    compared ? `${iso(compared.from)} to ${iso(compared.to)}` : 'not listed yet',
-    ...used.map(state => number(counts[state])),
-  ])
-  return columns([['content type', 'made', ...used], ...rows], [2, 3, 4, 5, 6, 7], '  ')
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString()
 }
 
 /** One line on a terminal that says how far it is. */

@@ -1,0 +1,67 @@
+// The reference divides on some points: the input is right under either reading of them.
+import t from 'tap'
+import { NO_QUIRKS } from '../../plugins/lib/microsoft/simulator/content.ts'
+import type { SimulatorOptions } from '../../plugins/lib/microsoft/simulator/simulator.ts'
+import { NOON } from './microsoft-support.ts'
+import { feed, HOUR_MS } from './o365-support.ts'
+
+t.setTimeout(120_000)
+
+const DAY_MS = 24 * HOUR_MS
+/** What a client gets as `requests_per_minute` where nothing is set. */
+const DEFAULT_BUDGET = 2_000
+
+interface Reading {
+  readonly says: string
+  readonly service: Partial<SimulatorOptions>
+  /** Content made from here on must arrive. */
+  readonly from: number
+}
+
+const READINGS: readonly Reading[] = [
+  {
+    says: '2,000 requests a minute, content for 7 days, nothing from before the subscription, less than 24 hours, blobs that grow',
+    service: {
+      ...{ requestsPerMinute: 2_000, expiryMs: 7 * DAY_MS, backfillMs: 0, fullDay: false },
+      scenario: { requests: {}, content: { ...NO_QUIRKS, growing: 0.5 } },
+    },
+    from: NOON + HOUR_MS / 2,
+  },
+  {
+    says: '60,000 requests a minute, content for 20 days, 22 hours from before the subscription, 24 hours at once, blobs that stay',
+    service: { requestsPerMinute: 60_000, expiryMs: 20 * DAY_MS, backfillMs: 22 * HOUR_MS, fullDay: true },
+    from: NOON - 21 * HOUR_MS,
+  },
+]
+
+for (const { says, service, from } of READINGS)
+  for (const requests_per_minute of [DEFAULT_BUDGET, 60_000])
+    t.test(`${says}; asked for at up to ${requests_per_minute} a minute`, async t => {
+      const end = NOON + 4 * HOUR_MS
+      const { run, came, simulator } = await feed(
+        t,
+        { subscribed: false, speed: 1_800, historyMs: DAY_MS, users: 20, slotMs: HOUR_MS / 3, ...service },
+        t.testdir({ [`${requests_per_minute}-${service.requestsPerMinute}`]: {} }),
+      )
+      const { code, stderr } = await run({ requests_per_minute, poll_interval_ms: 500, until: new Date(end).toISOString() })
+      t.equal(code, 0, stderr)
+      const out = came()
+      const known = new Set([...simulator.ledger()].flatMap(({ ids }) => ids))
+      const wanted = [...simulator.ledger()].filter(
+        ({ created }) => Date.parse(created) >= from && Date.parse(created) < end - 2 * HOUR_MS,
+      )
+      t.ok(wanted.length > 10, `${wanted.length} blobs`)
+      t.same(
+        wanted.flatMap(({ ids }) => ids).filter(id => !out.has(id)),
+        [],
+      )
+      t.same(
+        [...out.keys()].filter(id => !known.has(id)),
+        [],
+      )
+      t.ok(
+        [...out.values()].every(count => count === 1),
+        'and nothing twice',
+      )
+      if (requests_per_minute <= (service.requestsPerMinute ?? 0)) t.equal(simulator.feed.throttled, 0)
+    })
