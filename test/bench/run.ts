@@ -5,6 +5,8 @@
 //   npm run bench -- --follow              how long a line of a followed file takes
 //   npm run bench -- --gzip                memory over a large compressed input     [--gzip-mb 1000]
 //   npm run bench -- --start --check       starting; checking a hundred pipelines
+//   npm run bench -- --feed                the audit feed of a simulated tenant beside the file pipeline on its records
+//   npm run bench -- --feed-budget --feed-blob --feed-tenants --feed-ledger --feed-users   what else a feed must show
 //   npm run bench -- --large               ten times the records too, for the memory
 //   npm run bench -- --all                 all of it
 // [--records 100000] [--rounds 3]. CPU time is that of all threads, user and system. Times of a busy machine say little: look at ratios.
@@ -16,6 +18,10 @@ import type { Bench } from './bench.ts'
 import { Board } from './board.ts'
 import { checkMany } from './check.ts'
 import { engineOf, thisEngine } from './engines.ts'
+import { feedBudget } from './feed/budget.ts'
+import { feedBlob, feedLedger, feedTenants } from './feed/memory.ts'
+import { feedThroughput } from './feed/throughput.ts'
+import { feedUsers } from './feed/users.ts'
 import { followLatency } from './follow.ts'
 import { gzipMemory } from './gzip.ts'
 import { parts } from './parts.ts'
@@ -34,10 +40,22 @@ const { values } = parseArgs({
     start: flag,
     check: flag,
     large: flag,
+    feed: flag,
+    'feed-budget': flag,
+    'feed-blob': flag,
+    'feed-tenants': flag,
+    'feed-ledger': flag,
+    'feed-users': flag,
     all: flag,
   },
 })
-const some = values.micro || values.follow || values.gzip || values.start || values.check
+const some =
+  values.micro ||
+  values.follow ||
+  values.gzip ||
+  values.start ||
+  values.check ||
+  Object.entries(values).some(([name, on]) => on === true && name.startsWith('feed'))
 const folder = await mkdtemp(join(tmpdir(), 'penstock-bench-'))
 try {
   const engines = [thisEngine(folder)]
@@ -52,6 +70,15 @@ try {
   if (values.follow || values.all) await followLatency(bench)
   if (values.check || values.all) await checkMany(bench)
   if (values.gzip || values.all) await gzipMemory(bench, Number(values['gzip-mb']))
+  const feeds = {
+    feed: feedThroughput,
+    'feed-budget': feedBudget,
+    'feed-blob': feedBlob,
+    'feed-tenants': feedTenants,
+    'feed-ledger': feedLedger,
+    'feed-users': feedUsers,
+  } as const
+  for (const [name, run] of Object.entries(feeds)) if (values[name as keyof typeof feeds] || values.all) await run(bench)
   board.print()
 } finally {
   await rm(folder, { recursive: true, force: true })
