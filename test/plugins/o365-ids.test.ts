@@ -9,6 +9,7 @@ import { addedIds, idSum, NO_IDS } from '../../plugins/inputs/o365_activity/id-s
 import { IdTable } from '../../plugins/inputs/o365_activity/id-table.ts'
 import { KnownIds } from '../../plugins/inputs/o365_activity/known-ids.ts'
 import { headOf } from '../../plugins/inputs/o365_activity/record-head.ts'
+import { idWords } from '../../plugins/inputs/o365_activity/record-key.ts'
 import { NO_QUIRKS } from '../../plugins/lib/microsoft/simulator/content.ts'
 import { NOON } from './microsoft-support.ts'
 import { feed } from './o365-support.ts'
@@ -54,7 +55,7 @@ t.test('one id with two contents is two events, also after a restart, in whateve
     put: (changes: readonly (readonly [string, Json | Uint8Array | null])[]) =>
       store.commit({ positions: [], rows: changes.map(([key, value]) => ['p/s', key, value]) }),
   }
-  const record = (id: string | undefined, content: string) => ({ id, bytes: Buffer.from(content) })
+  const record = (id: string | undefined, content: string) => ({ id, words: idWords(id ?? ''), bytes: Buffer.from(content) })
   const first = new KnownIds(rows, 'T')
   await first.load()
   const one = first.judge([record('a', '1'), record('b', '1'), record('a', '1'), record('a', '2'), record(undefined, '1')])
@@ -76,7 +77,11 @@ t.test('what is remembered of ids stays bounded, in memory and in rows', async t
   const known = new KnownIds({ get: async () => undefined, list: async () => [], put: async () => {} }, 't')
   const there = new Map<string, number>()
   for (let chunk = 0; chunk < 400; chunk++) {
-    const records = Array.from({ length: 1_000 }, (_, index) => ({ id: `${chunk}/${index}`, bytes: Buffer.from('x') }))
+    const records = Array.from({ length: 1_000 }, (_, index) => ({
+      id: `${chunk}/${index}`,
+      words: idWords(`${chunk}/${index}`),
+      bytes: Buffer.from('x'),
+    }))
     for (const [key, value] of known.judge(records).rows)
       if (value === null) there.delete(key)
       else there.set(key, (value as Uint8Array).length)
@@ -85,8 +90,20 @@ t.test('what is remembered of ids stays bounded, in memory and in rows', async t
   t.ok(bytes >= 130_000 * 16 && bytes < 133_000 * 16, `${bytes} bytes in ${there.size} rows`)
 })
 
+t.test('what a GUID is known by has bits of all of it, in either case of its letters', async t => {
+  const guid = '01234567-89ab-cdef-0123-456789abcdef'
+  const all = [...guid].flatMap((char, index) =>
+    char === '-' ? [] : [`${guid.slice(0, index)}${char === '7' ? '8' : '7'}${guid.slice(index + 1)}`],
+  )
+  t.equal(all.length, 32)
+  t.notOk(all.some(one => String(idWords(one)) === String(idWords(guid))))
+  t.same(idWords(guid), idWords(guid.toUpperCase()))
+  t.not(String(idWords(`${guid}~0`)), String(idWords(guid)))
+  t.not(String(idWords('00000000-0000-0000-0000-000000000000')), '0,0')
+})
+
 t.test('the sum of ids does not depend on their order, and can be gone on with', async t => {
-  const record = (id: string) => ({ id, bytes: Buffer.from(id) })
+  const record = (id: string) => ({ words: idWords(id) })
   fc.assert(
     fc.property(fc.array(fc.string()), fc.array(fc.string()), (a, b) => {
       const whole = addedIds(NO_IDS, idSum([...b, ...a].map(record)))

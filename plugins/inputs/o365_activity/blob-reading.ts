@@ -5,8 +5,9 @@ import { isObject, type Json, type JsonObject } from '../../../core/plugin/json.
 import { IN_ARRAY } from '../../lib/framing/json.ts'
 import { HttpError, type HttpResponse } from '../../lib/http/client.ts'
 import { ServiceError } from '../../lib/microsoft/service/failure.ts'
-import { addedIds, type IdSum, NO_IDS } from './id-sum.ts'
+import { addedIds, NO_IDS } from './id-sum.ts'
 import type { Blob, Fate, Progress } from './ledger-rows.ts'
+import type { Words } from './record-key.ts'
 
 export interface ReadingOptions {
   readonly blob: Blob
@@ -35,7 +36,7 @@ export interface ReadingOptions {
 export interface Examined {
   readonly ids: Chunk['ids']
   readonly rows: NonNullable<Chunk['rows']>
-  readonly sum: IdSum
+  readonly sum: Words
 }
 
 const START: Progress = { at: 0, digest: '', state: null, records: 0, ids: NO_IDS }

@@ -2,12 +2,11 @@
 import type { Chunk, Clock, Codec, Log, Metrics, Positions } from '../../../core/plugin/interfaces.ts'
 import { ServiceError } from '../../lib/microsoft/service/failure.ts'
 import { BlobReading, type Examined } from './blob-reading.ts'
+import { examinees } from './examinees.ts'
 import type { FeedClient } from './feed-client.ts'
 import { idSum } from './id-sum.ts'
 import type { Blob, Fate, Look } from './ledger-rows.ts'
 import type { Patience } from './patience.ts'
-import { headOf } from './record-head.ts'
-import { recordsOf } from './records-of.ts'
 import { redactedChunk } from './redact.ts'
 import type { TenantSettings } from './tenant-settings.ts'
 import type { TenantState } from './tenant-state.ts'
@@ -137,11 +136,7 @@ export class Fetching {
   #examine(blob: Blob, chunk: Chunk): Examined {
     const { state } = this.#options
     const delays = state.delays(blob.contentType)
-    const records = recordsOf(chunk).map(bytes => {
-      const { id, time } = headOf(bytes)
-      if (!Number.isNaN(time)) delays.add(blob.created - time)
-      return { id, bytes }
-    })
+    const records = examinees(chunk, time => delays.add(blob.created - time))
     const { ids, conflicts, rows } = state.known.judge(records)
     if (conflicts > 0)
       this.#count('o365_id_conflicts', 'Records that came with the id of another one, kept under a second id', conflicts)

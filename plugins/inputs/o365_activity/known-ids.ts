@@ -5,11 +5,20 @@ import { hash } from 'node:crypto'
 import type { Rows } from '../../../core/plugin/interfaces.ts'
 import { IdTable } from './id-table.ts'
 import type { Row } from './ledger-rows.ts'
+import { contentWords, idWords, type Words } from './record-key.ts'
 
 /** So many ids are remembered for each tenant, at least. */
 const MOST_IDS = 131_072
-const ENTRY_BYTES = 16
+const ENTRY_WORDS = 4
+const ENTRY_BYTES = 4 * ENTRY_WORDS
 const PAGE = 1_000
+
+export interface Examinee {
+  readonly id: string | undefined
+  /** Those of the id. */
+  readonly words: Words
+  readonly bytes: Uint8Array
+}
 
 export interface Judged {
   /** The id that a record gets instead of its own, by its index. */
@@ -40,7 +49,8 @@ export class KnownIds {
       for (const [key, value] of page) {
         if (!(value instanceof Uint8Array)) continue
         const bytes = Buffer.from(value)
-        for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) this.#remember(bytes.subarray(at, at + ENTRY_BYTES))
+        for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES)
+          this.#remember(wordsAt(bytes, at), wordsAt(bytes, at + ENTRY_BYTES / 2))
         this.#keep(key, bytes.length / ENTRY_BYTES)
         this.#next = Number(key.slice(this.#prefix.length)) + 1
       }
@@ -50,42 +60,46 @@ export class KnownIds {
   }
 
   /** Looks at the records of one chunk, each with its id (undefined: it has none, and a hash of it is its id). */
-  judge(records: readonly { readonly id: string | undefined; readonly bytes: Uint8Array }[]): Judged {
+  judge(records: readonly Examinee[]): Judged {
     const ids = new Map<number, string>()
-    const added: Buffer[] = []
+    const added: number[] = []
     let conflicts = 0
-    for (const [index, { id, bytes }] of records.entries()) {
+    for (const [index, { id, words, bytes }] of records.entries()) {
       if (id === undefined) continue
-      const entry = entryOf(id, bytes)
-      const known = this.#known(entry)
-      if (known === undefined) added.push(this.#remember(entry))
+      const content = contentWords(bytes)
+      const known = this.#known(words, content)
+      if (known === undefined) added.push(...this.#remember(words, content))
       if (known !== false) continue
-      const second = `${id}~${entry.toString('hex', 8, 16)}`
+      const second = `${id}~${hash('sha256', bytes).slice(0, 16)}`
       ids.set(index, second)
-      const own = entryOf(second, bytes)
-      if (this.#known(own) !== undefined) continue
+      const own = idWords(second)
+      if (this.#known(own, content) !== undefined) continue
       conflicts++
-      added.push(this.#remember(own))
+      added.push(...this.#remember(own, content))
     }
     return { ids, conflicts, rows: added.length > 0 ? this.#write(added) : [] }
   }
 
   /** Undefined: the id is new. True: it came with this content. False: with another one. */
-  #known(entry: Buffer): boolean | undefined {
-    const value = this.#table?.get(entry.readUInt32LE(0), entry.readUInt32LE(4))
-    return value && value[0] === entry.readUInt32LE(8) && value[1] === entry.readUInt32LE(12)
+  #known([a, b]: Words, [c, d]: Words): boolean | undefined {
+    const value = this.#table?.get(a, b)
+    return value && value[0] === c && value[1] === d
   }
 
-  #remember(entry: Buffer): Buffer {
+  #remember([a, b]: Words, [c, d]: Words): readonly [number, number, number, number] {
     this.#table ??= new IdTable(MOST_IDS)
-    this.#table.set(entry.readUInt32LE(0), entry.readUInt32LE(4), entry.readUInt32LE(8), entry.readUInt32LE(12))
-    return entry
+    this.#table.set(a, b, c, d)
+    return [a, b, c, d]
   }
 
-  #write(entries: readonly Buffer[]): Row[] {
+  #write(words: readonly number[]): Row[] {
     const key = `${this.#prefix}${String(this.#next++).padStart(12, '0')}`
-    const rows: Row[] = [[key, Buffer.concat(entries)]]
-    this.#keep(key, entries.length)
+    const bytes = Buffer.allocUnsafe(words.length * 4)
+    words.forEach((word, index) => {
+      bytes.writeUInt32LE(word, index * 4)
+    })
+    const rows: Row[] = [[key, bytes]]
+    this.#keep(key, words.length / ENTRY_WORDS)
     while (this.#count > MOST_IDS && this.#kept.length > 1) {
       const oldest = this.#kept.shift() as { key: string; count: number }
       this.#count -= oldest.count
@@ -100,10 +114,6 @@ export class KnownIds {
   }
 }
 
-/** What is remembered of a record: half a hash of its id, half a hash of its bytes. */
-function entryOf(id: string, bytes: Uint8Array): Buffer {
-  const entry = Buffer.allocUnsafe(ENTRY_BYTES)
-  hash('sha256', id, 'buffer').copy(entry, 0, 0, 8)
-  hash('sha256', bytes, 'buffer').copy(entry, 8, 0, 8)
-  return entry
+function wordsAt(bytes: Buffer, at: number): Words {
+  return [bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4)]
 }

@@ -2,7 +2,8 @@
 import type { Clock, Codec } from '../../../../core/plugin/interfaces.ts'
 import type { HttpResponse } from '../../../lib/http/client.ts'
 import { BlobReading } from '../blob-reading.ts'
-import { idSumOf } from '../id-sum.ts'
+import { examinees } from '../examinees.ts'
+import { idSum } from '../id-sum.ts'
 import type { Blob, Fate, Progress } from '../ledger-rows.ts'
 
 export interface ReadAgainOptions {
@@ -32,7 +33,7 @@ export async function readAgain({ progress, ...options }: ReadAgainOptions): Pro
     meta: {},
     resume: { ...progress },
     again: false,
-    examine: chunk => ({ ids: undefined, rows: [], sum: idSumOf(chunk) }),
+    examine: chunk => ({ ids: undefined, rows: [], sum: idSum(examinees(chunk)) }),
     async push() {},
     close(own) {
       fate = own
