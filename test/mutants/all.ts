@@ -1,5 +1,6 @@
 // Every mutant there is, area by area.
 import { dedupe } from './dedupe.ts'
+import { eventIds } from './event-ids.ts'
 import { fileInput } from './file-input.ts'
 import { fileOutput } from './file-output.ts'
 import { delivery } from './flow-delivery.ts'
@@ -7,6 +8,20 @@ import { settling } from './flow-settling.ts'
 import { workers } from './flow-workers.ts'
 import { framing } from './framing.ts'
 import type { Mutant } from './mutant.ts'
+import { o365Reading } from './o365-reading.ts'
+import { o365Service } from './o365-service.ts'
 import { state } from './state.ts'
 
-export const mutants: readonly Mutant[] = [settling, delivery, workers, state, fileInput, fileOutput, framing, dedupe].flat()
+export const mutants: readonly Mutant[] = [
+  settling,
+  delivery,
+  workers,
+  state,
+  fileInput,
+  fileOutput,
+  framing,
+  dedupe,
+  eventIds,
+  o365Reading,
+  o365Service,
+].flat()

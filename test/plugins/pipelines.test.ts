@@ -4,7 +4,7 @@ import { globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import type { JsonObject } from '../../core/plugin/json.ts'
+import { isObject, type JsonObject } from '../../core/plugin/json.ts'
 import { selfSigned } from '../../plugins/lib/microsoft/simulator/certificate.ts'
 import { NO_QUIRKS } from '../../plugins/lib/microsoft/simulator/content.ts'
 import { root } from '../kit/cases.ts'
@@ -61,7 +61,7 @@ t.test('pipelines may run side by side: no two have a name, a port or a file in 
   const folders = all.map(({ outputs }) => outputs.flatMap(({ path }) => path?.split(/%|[^/]+$/)[0] ?? []))
   for (const values of [
     all.map(({ name }) => name),
-    all.flatMap(({ http }) => http?.port ?? []),
+    all.flatMap(({ http }) => http?.port.toString() ?? []),
     all.flatMap(({ outputs }) => outputs.flatMap(({ path }) => path ?? [])),
     folders.flatMap(own => [...new Set(own)]).filter(folder => folder !== 'out/'),
   ])
@@ -69,7 +69,9 @@ t.test('pipelines may run side by side: no two have a name, a port or a file in 
 })
 
 t.test('with its variables set, each pipeline of the audit feed brings every record of its tenants into its files', async t => {
-  const made = await feed(t, { tenants: 2, users: 8, historyMs: 6 * HOUR_MS, scenario: { requests: {}, content: NO_QUIRKS } })
+  // Few and large blobs: a pipeline as it is keeps to the budget of a real tenant.
+  const size = { tenants: 2, users: 30, historyMs: 12 * HOUR_MS, slotMs: HOUR_MS }
+  const made = await feed(t, { ...size, scenario: { requests: {}, content: NO_QUIRKS } })
   const { folder, simulator } = made
   const pems = await Promise.all(
     simulator.apps.map(async (app, index) => {
@@ -84,10 +86,19 @@ t.test('with its variables set, each pipeline of the audit feed brings every rec
   }))
   writeFileSync(join(folder, 'tenants.yml'), JSON.stringify({ tenants }))
   const [first] = tenants
+  const listener = await selfSigned(['localhost'])
+  writeFileSync(join(folder, 'hook.pem'), listener.cert)
+  writeFileSync(join(folder, 'hook.key'), listener.key, { mode: 0o600 })
   const env = {
     ...{ O365_TENANT_ID: first?.tenant_id, O365_CLIENT_ID: first?.client_id, O365_CERTIFICATE: first?.client_certificate },
     ...{ O365_TENANT_NAME: 't0', O365_TENANTS_FILE: join(folder, 'tenants.yml') },
-    ...{ O365_SINCE: '5h', O365_UNTIL: new Date(NOON).toISOString() },
+    // Nobody listens there: the service refuses the webhook, and everything has to arrive without it.
+    ...{
+      O365_WEBHOOK_URL: 'https://localhost:1/hook',
+      O365_WEBHOOK_CERT: join(folder, 'hook.pem'),
+      O365_WEBHOOK_KEY: join(folder, 'hook.key'),
+    },
+    ...{ O365_SINCE: '6h', O365_UNTIL: new Date(NOON).toISOString() },
   }
   /** Ids of the records that one of the tenants has, of the content types that are asked for. */
   const wanted = (tenant: string, { types = '', sinceMs = 0 }) =>
@@ -96,12 +107,17 @@ t.test('with its variables set, each pipeline of the audit feed brings every rec
       .filter(({ created }) => Date.parse(created) < NOON && Date.parse(created) >= NOON - (sinceMs || 7 * 24 * HOUR_MS))
       .flatMap(({ ids }) => ids)
       .sort()
-  /** Runs a pipeline as it is, but for the hosts, the port and an end; gives the documents of each of its files. */
+  /** Runs a pipeline as it is, but for the hosts, the ports and an end; gives the documents of each of its files. */
   const run = async (name: string) => {
     const { inputs, ...rest } = pipelines.get(`pipelines/${name}.yaml`) as Ready
     const hosts = { authority_url: simulator.origin, api_url: simulator.origin, ca: 'ca.pem' }
-    const input = { ...inputs[0], ...hosts, ...(inputs[0]?.['until'] === undefined && { until: env.O365_UNTIL }) }
-    const own = { ...rest, inputs: [input], ...(rest.http && { http: { port: 0 } }) }
+    const input: JsonObject = { ...inputs[0], ...hosts, ...(inputs[0]?.['until'] === undefined && { until: env.O365_UNTIL }) }
+    const { webhook } = input
+    const own = {
+      ...rest,
+      inputs: [isObject(webhook) ? { ...input, webhook: { ...webhook, host: '127.0.0.1', port: 0 } } : input],
+      ...(rest.http && { http: { port: 0 } }),
+    }
     writeFileSync(join(folder, `${name}.yaml`), JSON.stringify(own))
     const { code, stderr } = await penstock(['run', `${name}.yaml`, '--no-progress'], { cwd: folder, env })
     t.equal(code, 0, `${name}: ${stderr}`)
@@ -136,9 +152,11 @@ t.test('with its variables set, each pipeline of the audit feed brings every rec
 
   const past = await run('o365-backfill')
   const came = new Set(ids(past, /./))
-  const missed = wanted(one, { sinceMs: 4.9 * HOUR_MS }).filter(id => !came.has(id))
+  const missed = wanted(one, { sinceMs: 5.9 * HOUR_MS }).filter(id => !came.has(id))
   t.same(missed, [], 'all that was made since then')
   t.ok(came.size < wanted(one, {}).length, 'and not all that there is')
+
+  t.same(ids(await run('o365-webhook'), /./), wanted(one, {}))
 
   const dlp = await run('o365-dlp')
   t.same(ids(dlp, /./), wanted(one, { types: 'DLP.All' }))
@@ -147,4 +165,22 @@ t.test('with its variables set, each pipeline of the audit feed brings every rec
   const others = [...dlp].flatMap(([path, documents]) => (path.endsWith('/high.ndjson') ? [] : documents))
   t.ok(others.every(({ event }) => event.severity !== 4))
   t.notMatch(JSON.stringify([...dlp.values()]), 'DetectedValues')
+})
+
+t.test('what DLP rules matched is taken out by the input itself, whatever filters follow', async t => {
+  const read = async (keep_matched_values: boolean) => {
+    const made = await feed(
+      t,
+      { users: 30, historyMs: 12 * HOUR_MS, slotMs: HOUR_MS, scenario: { requests: {}, content: NO_QUIRKS } },
+      t.testdir({ [`keep-${keep_matched_values}`]: {} }),
+    )
+    const { code, stderr } = await made.run({ content_types: ['DLP.All'], keep_matched_values })
+    t.equal(code, 0, stderr)
+    return made.lines()
+  }
+  const kept = await read(true)
+  t.match(JSON.stringify(kept), 'DetectedValues')
+  const removed = await read(false)
+  t.equal(removed.length, kept.length)
+  t.notMatch(JSON.stringify(removed), 'DetectedValues')
 })
