@@ -1,6 +1,7 @@
 // How complete a tenant is: up to when all content listed as made is acknowledged, and how late records come.
-import type { Chunk, Metrics, Rows } from '../../../core/plugin/interfaces.ts'
+import type { Chunk, Clock, Metrics, Rows } from '../../../core/plugin/interfaces.ts'
 import type { Json } from '../../../core/plugin/json.ts'
+import type { FeedClient } from './feed-client.ts'
 import type { TenantSettings } from './tenant-settings.ts'
 import type { TenantState } from './tenant-state.ts'
 
@@ -9,8 +10,8 @@ export interface CompletenessOptions {
   readonly state: TenantState
   readonly rows: Rows
   readonly metrics: Metrics
-  /** The service's time, milliseconds since 1970. */
-  now(): number
+  readonly client: Pick<FeedClient, 'now' | 'requests'>
+  readonly clock: Pick<Clock, 'monotonic'>
 }
 
 interface Told {
@@ -22,12 +23,21 @@ interface Told {
   readonly p99: number | undefined
 }
 
+/** Requests are counted over so long at least. Milliseconds. */
+const MEASURED_MS = 30_000
+
 export class Completeness {
   readonly #options: CompletenessOptions
   #shown = ''
+  #counted: { readonly requests: number; readonly at: number }
+  /** Requests of a minute, as they were last measured. */
+  #perMinute: number | undefined
+  #gauged = 0
 
   constructor(options: CompletenessOptions) {
     this.#options = options
+    const { client, clock } = options
+    this.#counted = { requests: client.requests, at: clock.monotonic() }
   }
 
   /** Writes what is known into the metrics. */
@@ -52,6 +62,9 @@ export class Completeness {
             quantile,
           })
     }
+    const { requests } = this.#options.client
+    metrics.count('o365_requests', 'Requests that were sent to the service', requests - this.#gauged, { tenant })
+    this.#gauged = requests
     metrics.gauge('o365_blobs_waiting', 'Blobs listed and not yet fetched, as far as memory holds them', state.ledger.waiting, {
       tenant,
     })
@@ -60,7 +73,8 @@ export class Completeness {
   /** Keeps it for `penstock state show`, where it has changed. */
   async show(): Promise<void> {
     const { settings, rows, state } = this.#options
-    const value = Object.fromEntries(
+    this.#measure()
+    const types = Object.fromEntries(
       this.#told().map(({ contentType, until, p50, p99 }) => [
         contentType,
         {
@@ -71,16 +85,28 @@ export class Completeness {
         },
       ]),
     )
+    const value = {
+      ...types,
+      ...(this.#perMinute !== undefined && { requests: { per_minute: this.#perMinute, budget: settings.requestsPerMinute } }),
+    }
     const text = JSON.stringify(value)
     if (text === '{}' || text === this.#shown) return
     await rows.put([[`shown/${settings.label}`, value as Json]])
     this.#shown = text
   }
 
+  #measure(): void {
+    const { client, clock } = this.#options
+    const at = clock.monotonic()
+    if (at - this.#counted.at < MEASURED_MS) return
+    this.#perMinute = Math.round(((client.requests - this.#counted.requests) * 60_000) / (at - this.#counted.at))
+    this.#counted = { requests: client.requests, at }
+  }
+
   /** Events for the outputs: one for each content type, in ECS as they are. */
   chunk(): Chunk | undefined {
-    const { settings, now } = this.#options
-    const at = new Date(now()).toISOString()
+    const { settings, client } = this.#options
+    const at = new Date(client.now()).toISOString()
     const events = this.#told().map(({ contentType, until, p50, p99 }) =>
       JSON.stringify({
         '@timestamp': at,

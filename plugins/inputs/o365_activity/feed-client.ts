@@ -54,6 +54,7 @@ export class FeedClient {
   readonly #options: FeedClientOptions
   /** The service's clock less ours, milliseconds. */
   #ahead: number | undefined
+  #requests = 0
 
   constructor(options: FeedClientOptions) {
     this.#options = options
@@ -63,6 +64,11 @@ export class FeedClient {
   /** The service's time, as its last answer tells; ours before the first. Milliseconds since 1970. */
   now(): number {
     return this.#options.clock.now() + (this.#ahead ?? 0)
+  }
+
+  /** How many requests were sent. */
+  get requests(): number {
+    return this.#requests
   }
 
   /** How far the service's clock is ahead of ours, milliseconds; undefined before the first answer. */
@@ -165,6 +171,7 @@ export class FeedClient {
     for (let renewed = false; ; ) {
       await budget.take(signal)
       const token = await tokens.get(signal)
+      this.#requests++
       const answer = await http
         .request(url, {
           method,

@@ -68,7 +68,7 @@ export class TenantFeed {
       isOver: () => this.#ended,
       lapsed: (type, error) => this.#listing.lapsed(type, error),
     })
-    this.#completeness = new Completeness({ ...parts, now: () => client.now() })
+    this.#completeness = new Completeness(parts)
   }
 
   /** Runs until `signal` aborts, or until everything before `until` is acknowledged. */

@@ -42,6 +42,7 @@ export interface HttpResponse {
 
 export interface HttpClient {
   request(url: URL, request: HttpRequest): Promise<HttpResponse>
+  /** Ends whatever is still under way. */
   close(): Promise<void>
 }
 
@@ -137,7 +138,7 @@ export async function openHttp({ clock, ca, proxy, connections = CONNECTIONS }: 
         throw failed(thrown)
       }
     },
-    close: () => agent.close(),
+    close: () => agent.destroy(),
   }
 }
 

@@ -14,7 +14,7 @@ import { CHECKS, type Check, codeOf, type Finding, finding, inWords } from './fi
 import { networkFinding } from './network.ts'
 import { type Probe, probeOf } from './probe.ts'
 import { progressFindings } from './progress.ts'
-import { quotaFindings } from './quota.ts'
+import { quotaFindings, usedFindings } from './quota.ts'
 import { roleFindings } from './roles.ts'
 import { type Looked, lookAt, subscriptionFindings, type Wish } from './subscriptions.ts'
 import { noToken, tokenFindings } from './token.ts'
@@ -82,7 +82,8 @@ export async function examine(tenant: ConfiguredTenant, examination: Examination
   const ahead = probe?.ahead(api.host) ?? probe?.ahead(login.host)
   const now = clock.now() + (ahead ?? 0)
   await make('progress', async () => {
-    if ('rows' in ledger) found.push(...(await progressFindings(ledger.rows, settings, now)))
+    if ('rows' in ledger)
+      found.push(...(await usedFindings(ledger.rows, settings.label)), ...(await progressFindings(ledger.rows, settings, now)))
     else found.push(finding('progress', ledger.status, ledger.why))
   })
   found.push(...configurationFindings(tenant, codes))

@@ -1,9 +1,14 @@
 // What the pipeline may ask for, beside what the service grants; and what this very look has cost.
+import type { Rows } from '../../../../core/plugin/interfaces.ts'
+import { isObject } from '../../../../core/plugin/json.ts'
 import { remedyOf } from '../../../lib/microsoft/service/remedies.ts'
 import { type Finding, finding } from './finding.ts'
 
 /** What every tenant is granted a minute; more by its seats, and about twice as much with E5. Another passage speaks of 60,000. */
 const GRANTED = 2_000
+
+/** From this share of the budget on it is used up. */
+const NEARLY = 0.9
 
 export interface Asked {
   readonly requestsPerMinute: number
@@ -32,6 +37,18 @@ export function quotaFindings({ requestsPerMinute, requests, throttled }: Asked)
     found.push(finding('quota', 'warning', `AF429: ${meaning}`, remedy))
   }
   return found
+}
+
+/** What the pipeline itself asked for of late, as it keeps it for `penstock state show`; nothing where it has not run for a minute. */
+export async function usedFindings(rows: Rows, label: string): Promise<Finding[]> {
+  const shown = await rows.get(`shown/${label}`)
+  const requests = isObject(shown) ? shown['requests'] : undefined
+  if (!isObject(requests)) return []
+  const [used, budget] = [Number(requests['per_minute']), Number(requests['budget'])]
+  const message = `the pipeline sent ${thousands(used)} requests in the last minute that was measured, of ${thousands(budget)}`
+  if (used < budget * NEARLY) return [finding('quota', 'ok', message)]
+  const remedy = 'It is catching up, or the tenant makes more content than its budget can fetch: ask Microsoft for a larger one.'
+  return [finding('quota', 'warning', message, remedy)]
 }
 
 function thousands(value: number): string {
