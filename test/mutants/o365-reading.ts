@@ -56,18 +56,6 @@ export const o365Reading: readonly Mutant[] = [
     [EVERYTHING],
     [
       {
-        name: 'prefix-not-compared',
-        breaks: 'A body that begins otherwise than before is read on in its middle: what was changed is lost',
-        find: "if (skip === 0 && digest.copy().digest('base64url') !== from.digest) return this.#again(final)",
-        replace: '',
-      },
-      {
-        name: 'tries-endless',
-        breaks: 'A blob that breaks each time is never given up, and holds the watermark back for ever',
-        find: 'if (tries > MOST_TRIES) return this.#lose(',
-        replace: 'if (tries > 1e9) return this.#lose(',
-      },
-      {
         name: 'lost-blob-not-told',
         breaks: 'Content that cannot be had is closed without a dead letter',
         find: 'await this.#send({ bytes: NOTHING, ends: new Uint32Array(0), count: 0, offset: at, faults: [fault] })',
@@ -105,15 +93,6 @@ export const o365Reading: readonly Mutant[] = [
         breaks: 'A blob that was read in part, or has grown, is read from its beginning',
         find: 'state.pushed.get(partition) ?? (look ? look.progress : positions.get(partition))',
         replace: 'undefined',
-      },
-      {
-        name: 'off-blob-not-put-back',
-        breaks: 'A blob that could not be fetched while its subscription was off is passed over',
-        find: 'state.ledger.putBack(blob)',
-        replace: '',
-        tests: [
-          `${ACTIVITY} > rows 43, 46: subscriptions that are missing are started; one that is switched off is started again when the service lets it, and the gap is named`,
-        ],
       },
     ],
   ),
@@ -154,31 +133,11 @@ export const o365Reading: readonly Mutant[] = [
     [EVERYTHING],
     [
       {
-        name: 'overlap-ignored',
-        breaks: 'Content that appears some minutes late, behind what was listed, is not seen before the next sweep',
-        find: 'cursor - settings.overlapMs',
-        replace: 'cursor',
-        tests: [GROWING],
-      },
-      {
         name: 'sweep-skipped',
         breaks: 'Content that appears hours late is never seen',
         find: 'sweep ? Math.max(first, earliest) : cursor - settings.overlapMs',
         replace: 'cursor - settings.overlapMs',
         tests: [LATE],
-      },
-      {
-        name: 'page-loop-not-noticed',
-        breaks: 'Pages that lead in a circle are followed for ever',
-        find: 'seen.has(url.href) || seen.size >= MOST_PAGES',
-        replace: 'seen.size >= 1e9',
-      },
-      {
-        name: 'next-page-ignored',
-        breaks: 'Only the first page of a listing is read',
-        find: 'url = page.next',
-        replace: 'url = undefined',
-        tests: [KILLED],
       },
       {
         name: 'gap-not-told',
@@ -193,12 +152,6 @@ export const o365Reading: readonly Mutant[] = [
     `${FOLDER}/roster.ts`,
     [CHANGED],
     [
-      {
-        name: 'changed-tenant-goes-on',
-        breaks: 'A tenant whose settings changed goes on with the old ones',
-        find: 'if (next && JSON.stringify(next) === JSON.stringify(entry.tenant)) continue',
-        replace: 'if (next) continue',
-      },
       {
         name: 'changed-tenant-forgets',
         breaks: 'A tenant whose settings changed forgets what it has on its way, and reads it twice',

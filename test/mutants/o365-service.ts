@@ -17,12 +17,6 @@ export const o365Service: readonly Mutant[] = [
     [SUBSCRIPTIONS],
     [
       {
-        name: 'cooldown-ignored',
-        breaks: 'A start that the service asked to wait with is tried again in each round',
-        find: ' && (this.#waiting.get(type) ?? now) <= now)',
-        replace: ')',
-      },
-      {
         name: 'restart-not-told',
         breaks: 'The time in which a subscription was off is passed over without a word',
         find: 'await restarted(type)',
@@ -34,12 +28,6 @@ export const o365Service: readonly Mutant[] = [
     `${FOLDER}/feed-client.ts`,
     [SUBSCRIPTIONS],
     [
-      {
-        name: 'enabled-is-failure',
-        breaks: 'A subscription that is on already (AF20024) counts as one that cannot be started',
-        find: "if (!(error instanceof ServiceError && error.kind === 'enabled')) throw error",
-        replace: 'throw error',
-      },
       {
         name: 'token-not-renewed',
         breaks: 'A token that the service does not take any more is sent again and again',

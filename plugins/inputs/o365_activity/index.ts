@@ -88,6 +88,7 @@ Each tenant has its own budget of requests, and waits alone when the service ref
         } finally {
           stop.abort()
           await own.stop()
+          await own.show()
           await following
           await listener?.close()
         }

@@ -1,6 +1,6 @@
-// Asks one tenant's feed what the doctor wants to know: each question once, without waiting and trying again as the input does.
+// Asks one tenant's feed what the doctor wants to know. What passes is asked once more, without the long waits of the input.
 import { isObject } from '../../../../core/plugin/json.ts'
-import type { HttpRequest } from '../../../lib/http/client.ts'
+import { HttpError, type HttpRequest } from '../../../lib/http/client.ts'
 import { ServiceError, serviceError } from '../../../lib/microsoft/service/failure.ts'
 import { AUDIT_LOG_OFF } from '../../../lib/microsoft/service/remedies.ts'
 import type { ConfiguredTenant } from '../tenants.ts'
@@ -53,8 +53,17 @@ export function feedProbe({ settings }: ConfiguredTenant, probe: Probe, now: () 
     return probe.request(url, { ...request, signal: never, maxBytes: MAX_BYTES })
   }
 
+  /** A service that has one bad answer is not ill. */
+  const ask: typeof askOnce = async (...args) => {
+    try {
+      return await askOnce(...args)
+    } catch (error) {
+      if (!(error instanceof HttpError || (error instanceof ServiceError && error.kind === 'passing'))) throw error
+      return askOnce(...args)
+    }
+  }
   /** The body of an answer with status 200. Rejects with a ServiceError for any other, and with a HttpError without one. */
-  const ask = async (token: string, path: string, query: Readonly<Record<string, string>>, method: 'GET' | 'POST') => {
+  const askOnce = async (token: string, path: string, query: Readonly<Record<string, string>>, method: 'GET' | 'POST') => {
     const answer = await send(path, query, { method, headers: { authorization: `Bearer ${token}` } })
     if (answer.status !== 200) {
       const retryAfter = answer.headers['retry-after']

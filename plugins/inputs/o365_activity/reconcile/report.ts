@@ -35,9 +35,10 @@ export function printText({ id, results }: StepResult): void {
   for (const { tenant, types, findings, failed } of results) {
     process.stdout.write(`${paint('bold', `${id}  ${visible(tenant.settings.label)}`)}\n`)
     if (types.length > 0) process.stdout.write(`${table(types)}\n`)
-    for (const { blob, state, why } of findings)
+    // What waits is no gap, and there may be thousands of it: the table has its number.
+    for (const { blob, state, why } of findings.filter(({ state }) => state !== 'waiting'))
       process.stdout.write(
-        `  ${paint(state === 'waiting' ? 'yellow' : 'red', state)}  ${blob.contentType}  made ${iso(blob.created)}, to be had until ${iso(blob.expires)}  ${visible(blob.id)}${why ? `\n      ${visible(why)}` : ''}\n`,
+        `  ${paint(state === 'lost' ? 'yellow' : 'red', state)}  ${blob.contentType}  made ${iso(blob.created)}, to be had until ${iso(blob.expires)}  ${visible(blob.id)}${why ? `\n      ${visible(why)}` : ''}\n`,
       )
     if (failed !== undefined) process.stdout.write(`  ${paint('red', 'it cannot be compared')}: ${visible(failed)}\n`)
   }

@@ -55,35 +55,23 @@ export interface Tokens {
 /** An answer of Entra is short. */
 const MAX_BYTES = 1024 * 1024
 const TOTAL_MS = 60_000
+/** A token is renewed so long before its end, or at half of its life if that is later. Milliseconds. */
+const RENEW_MS = 300_000
 
 export function tokensOf(options: TokenOptions): Tokens {
-  const { tenantId, credentials, audience } = options
-  let app: Promise<App> | undefined
+  const { tenantId, credentials, clock } = options
+  let held: Held | undefined
   let running: Promise<string> | undefined
-  let refused: string | undefined
   let until: number | undefined
 
-  const open = async (): Promise<App> => {
-    const credential = credentials.read()
-    until = credential.kind === 'certificate' ? credential.until : undefined
-    return appOf(options, credential)
-  }
-
   async function acquire(signal: AbortSignal): Promise<string> {
-    if (!app || credentials.changed()) {
-      app = open()
-      app.catch(() => {
-        app = undefined
-      })
-    }
     try {
-      const current = await app
-      const token = await current.token(refused !== undefined, signal)
-      if (token !== refused) refused = undefined
-      return token
+      // Read again each time: what was refused may be another one in its file by now.
+      const credential = credentials.read()
+      until = credential.kind === 'certificate' ? credential.until : undefined
+      held = await issued(options, credential, signal)
+      return held.token
     } catch (thrown) {
-      // Refused credentials are read again before the next try: they may be in their file by then.
-      app = undefined
       throw isAbort(thrown) ? thrown : tokenError(thrown, tenantId)
     }
   }
@@ -93,60 +81,61 @@ export function tokensOf(options: TokenOptions): Tokens {
       return until
     },
     get(signal) {
+      if (held && clock.now() < held.renewAt) return Promise.resolve(held.token)
       running ??= acquire(signal).finally(() => {
         running = undefined
       })
       return running
     },
     refuse(token) {
-      refused = token
+      if (held?.token === token) held = undefined
     },
     renewed: () => credentials.changed(),
   }
+}
 
-  interface App {
-    token(fresh: boolean, signal: AbortSignal): Promise<string>
-  }
+interface Held {
+  readonly token: string
+  /** Milliseconds since 1970. */
+  readonly renewAt: number
+}
 
-  async function appOf({ clientId, authority, http, clock }: TokenOptions, credential: Credential): Promise<App> {
-    const { ConfidentialClientApplication, LogLevel } = await import('@azure/msal-node')
-    let signal: AbortSignal = new AbortController().signal
-    const client = new ConfidentialClientApplication({
-      auth: {
-        clientId,
-        authority: `${authority}/${tenantId}`,
-        // Otherwise it asks a host of Microsoft which hosts there are.
-        knownAuthorities: [new URL(authority).host],
-        ...(credential.kind === 'secret' && { clientSecret: credential.secret }),
-        ...(credential.kind === 'certificate' && {
-          clientCertificate: { thumbprintSha256: credential.thumbprint, privateKey: credential.key, x5c: credential.x5c },
-        }),
-        ...(credential.kind === 'federated' && { clientAssertion: credential.assertion }),
-      },
-      system: {
-        networkClient: networkOf(http, clock, () => signal),
-        loggerOptions: { logLevel: LogLevel.Error, loggerCallback() {} },
-      },
-    })
-    return {
-      async token(fresh, given) {
-        signal = given
-        const result = await client.acquireTokenByClientCredential({ scopes: [`${audience}/.default`], skipCache: fresh })
-        if (!result?.accessToken) throw new Error('Entra answered without a token')
-        return result.accessToken
-      },
-    }
-  }
+/** A new token. The library's client goes with it: a thousand of them would take more memory than all the rest of a thousand tenants. */
+async function issued(options: TokenOptions, credential: Credential, signal: AbortSignal): Promise<Held> {
+  const { tenantId, clientId, authority, audience, http, clock } = options
+  const { ConfidentialClientApplication, LogLevel } = await import('@azure/msal-node')
+  const client = new ConfidentialClientApplication({
+    auth: {
+      clientId,
+      authority: `${authority}/${tenantId}`,
+      // Otherwise it asks a host of Microsoft which hosts there are.
+      knownAuthorities: [new URL(authority).host],
+      ...(credential.kind === 'secret' && { clientSecret: credential.secret }),
+      ...(credential.kind === 'certificate' && {
+        clientCertificate: { thumbprintSha256: credential.thumbprint, privateKey: credential.key, x5c: credential.x5c },
+      }),
+      ...(credential.kind === 'federated' && { clientAssertion: credential.assertion }),
+    },
+    system: {
+      networkClient: networkOf(http, clock, signal),
+      loggerOptions: { logLevel: LogLevel.Error, loggerCallback() {} },
+    },
+  })
+  const now = clock.now()
+  const result = await client.acquireTokenByClientCredential({ scopes: [`${audience}/.default`], skipCache: true })
+  if (!result?.accessToken) throw new Error('Entra answered without a token')
+  const life = (result.expiresOn?.getTime() ?? now) - now
+  return { token: result.accessToken, renewAt: now + life - Math.min(RENEW_MS, life / 2) }
 }
 
 /** msal's requests through our own client. */
-function networkOf(http: HttpClient, clock: Pick<Clock, 'now'>, signal: () => AbortSignal): INetworkModule {
+function networkOf(http: HttpClient, clock: Pick<Clock, 'now'>, signal: AbortSignal): INetworkModule {
   const send = async <T>(url: string, method: 'GET' | 'POST', headers?: Record<string, string>, body?: string) => {
     const answer = await http.request(new URL(url), {
       method,
       ...(headers && { headers }),
       ...(body !== undefined && { body }),
-      signal: signal(),
+      signal,
       totalMs: TOTAL_MS,
       maxBytes: MAX_BYTES,
     })
