@@ -8,6 +8,7 @@ import { settling } from './flow-settling.ts'
 import { workers } from './flow-workers.ts'
 import { framing } from './framing.ts'
 import type { Mutant } from './mutant.ts'
+import { o365Parts } from './o365-parts.ts'
 import { o365Reading } from './o365-reading.ts'
 import { o365Service } from './o365-service.ts'
 import { state } from './state.ts'
@@ -22,6 +23,7 @@ export const mutants: readonly Mutant[] = [
   framing,
   dedupe,
   eventIds,
+  o365Parts,
   o365Reading,
   o365Service,
 ].flat()

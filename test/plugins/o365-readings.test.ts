@@ -34,6 +34,28 @@ const READINGS: readonly Reading[] = [
   },
 ]
 
+t.test('a backfill ends at the moment of its start, or where nothing is left to be read, and says so', async t => {
+  const { run, came, simulator } = await feed(t, { users: 20, historyMs: 6 * HOUR_MS })
+  const none = await run({ since: '2h', until: '3h' })
+  t.equal(none.code, 0, none.stderr)
+  t.match(none.stderr, 'there is nothing to read: until lies before since')
+  t.equal(came().size, 0)
+  const { code, stderr } = await run({ until: '0m' })
+  t.equal(code, 0, stderr)
+  t.equal(stderr.split('reading the feed for the first time').length, 1, 'where it began is stored')
+  const all = new Set(
+    [...simulator.ledger(NOON)].filter(({ created }) => Date.parse(created) < NOON - 3 * HOUR_MS).flatMap(({ ids }) => ids),
+  )
+  const late = [...simulator.ledger(NOON)].filter(
+    ({ created }) => Date.parse(created) >= NOON - 3 * HOUR_MS && Date.parse(created) < NOON,
+  )
+  t.same(
+    late.flatMap(({ ids }) => ids).filter(id => !came().has(id)),
+    [],
+  )
+  t.ok(all.size > 0)
+})
+
 for (const { says, service, from } of READINGS)
   for (const requests_per_minute of [DEFAULT_BUDGET, 60_000])
     t.test(`${says}; asked for at up to ${requests_per_minute} a minute`, async t => {

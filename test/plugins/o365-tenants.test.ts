@@ -60,6 +60,11 @@ t.test('the tenants file is read again when it changes; one with a mistake chang
   list([one(1, { name: 'other' }), one(2)])
   await until(() => of(2) >= all(2))
   await until(() => stderr.includes('the tenant is read no more'))
+  const [, port] = /"port":(\d+)/.exec(stderr) ?? []
+  await until(
+    async () => (await metrics(Number(port))).includes('tenant="other"'),
+    () => 'no metric has the new name',
+  )
   child.kill('SIGTERM')
   const { code } = await ended
   t.equal(code, 0, stderr)

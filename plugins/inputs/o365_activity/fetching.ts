@@ -42,10 +42,12 @@ export class Fetching {
   }
 
   /** Runs until `signal` aborts, or until all is over and acknowledged. */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(given: AbortSignal): Promise<void> {
     const { settings, state, isOver } = this.#options
     const { ledger, bell } = state
     const active = new Set<Promise<void>>()
+    const stop = new AbortController()
+    const signal = AbortSignal.any([given, stop.signal])
     let failure: { readonly error: unknown } | undefined
     try {
       for (;;) {
@@ -71,6 +73,7 @@ export class Fetching {
         await bell.heard(signal)
       }
     } finally {
+      stop.abort()
       await Promise.allSettled(active)
     }
   }

@@ -18,6 +18,8 @@ export interface ListingOptions {
   readonly log: Log
   readonly metrics: Metrics
   push(chunk: Chunk): Promise<void>
+  /** Content made from this time on is left alone; milliseconds since 1970. Asked after the service's first answer. */
+  until(): number | undefined
   /** A listing that is far behind goes before everything else. */
   behind(): void
   /** The subscriptions of these are on. */
@@ -42,6 +44,8 @@ const LISTING_AGAIN: readonly FailureKind[] = ['passing', 'page']
 export class Listing {
   readonly #options: ListingOptions
   #told = false
+  /** Content types whose first listing was told. */
+  readonly #begun = new Set<string>()
 
   constructor(options: ListingOptions) {
     this.#options = options
@@ -106,20 +110,30 @@ export class Listing {
   /** Lists a content type from where it was left (or all that there is, for a sweep) up to now. */
   async #list(type: string, sweep: boolean, signal: AbortSignal): Promise<void> {
     const { settings, log, client, ledger, patience } = this.#options
+    const until = this.#options.until()
     const now = client.now()
     const earliest = now - LISTED_MS
     const cursor = ledger.cursor(type)
     const first = 'at' in settings.since ? settings.since.at : now - settings.since.ago
     let from = cursor === undefined ? first : sweep ? Math.max(first, earliest) : cursor - settings.overlapMs
-    if (cursor === undefined)
+    if (cursor === undefined && !this.#begun.has(type))
       log.info(
         { tenant: settings.label, content_type: type, since: new Date(Math.max(first, earliest)).toISOString() },
         'reading the feed for the first time',
       )
+    this.#begun.add(type)
     if (cursor !== undefined && cursor < earliest) await this.#gap(type, { from: cursor, to: earliest, code: 'PEN_WINDOW_LOST' })
     from = wholeSeconds(Math.max(from, earliest))
-    const end = wholeSeconds(settings.until === undefined ? now : Math.min(now, settings.until))
+    const end = wholeSeconds(until === undefined ? now : Math.min(now, until))
     const begin = from
+    if (from >= end && until !== undefined && until <= now) {
+      if (cursor === undefined)
+        log.warn(
+          { tenant: settings.label, content_type: type, until: new Date(until).toISOString() },
+          'there is nothing to read: until lies before since, or before the seven days that the service lists',
+        )
+      await ledger.listedTo(type, end, end)
+    }
     for (; from < end; from += WINDOW_MS) {
       const to = Math.min(from + WINDOW_MS, end)
       await patience.insist(signal, () => this.#window(type, from, to, signal), LISTING_AGAIN)

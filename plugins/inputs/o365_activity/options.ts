@@ -15,7 +15,10 @@ export const SHARED = {
     description:
       'Where the first start begins: a UTC time, or how long before it (7d, 36h); seven days less an hour when it is not set',
   },
-  until: { type: 'string', description: 'Ends the input: content made from this UTC time on is left alone' },
+  until: {
+    type: 'string',
+    description: 'Ends the input: content made from this UTC time on, or from so long before each start (0m, 36h), is left alone',
+  },
   content_types: {
     type: 'array',
     minItems: 1,

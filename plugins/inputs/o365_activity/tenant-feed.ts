@@ -43,6 +43,8 @@ export class TenantFeed {
   readonly #hints = new Bell()
   /** Everything up to `until` is listed. */
   #ended = false
+  /** Milliseconds since 1970. */
+  #until: number | undefined
   #folded = Number.NEGATIVE_INFINITY
 
   constructor(parts: TenantParts) {
@@ -61,6 +63,7 @@ export class TenantFeed {
         this.#fetching.open = false
       },
       subscribed: types => this.#fetching.subscribed(types),
+      until: () => this.#untilTime(),
     })
     this.#fetching = new Fetching({
       ...parts,
@@ -127,7 +130,7 @@ export class TenantFeed {
         ledger.again(look.blob)
       }
       this.#fetching.open = true
-      const { until } = settings
+      const until = this.#untilTime()
       this.#ended = until !== undefined && settings.contentTypes.every(type => (ledger.cursor(type) ?? 0) >= wholeSeconds(until))
       bell.ring()
       // It goes over the whole ledger: neither listings nor blobs wait for it.
@@ -137,6 +140,14 @@ export class TenantFeed {
       }
       if (!this.#ended) await this.#pause(signal)
     }
+  }
+
+  #untilTime(): number | undefined {
+    const { settings, client } = this.#parts
+    const { until } = settings
+    if (until === undefined) return undefined
+    this.#until ??= 'at' in until ? until.at : client.now() - until.ago
+    return this.#until
   }
 
   /** Until the next round: as long as is set, or less when the service hints at something new. */

@@ -11,8 +11,8 @@ export interface TenantSettings {
   readonly requestsPerMinute: number
   /** How far back the first listing goes; a time, or the time before the first start. Milliseconds. */
   readonly since: { readonly at: number } | { readonly ago: number }
-  /** Content made from this time on is left alone, and the input ends before it. Milliseconds since 1970. */
-  readonly until: number | undefined
+  /** Content made from this time on is left alone, and the input ends before it; a time, or the time before each start. Milliseconds. */
+  readonly until: { readonly at: number } | { readonly ago: number } | undefined
   readonly pollMs: number
   readonly overlapMs: number
   readonly sweepMs: number

@@ -110,8 +110,8 @@ function configured(options: Options, own: TenantValues, at: string, { secretFil
       publisher: options.publisher ?? tenant_id,
       contentTypes: own.content_types ?? options.content_types ?? CONTENT_TYPES,
       requestsPerMinute: own.requests_per_minute ?? options.requests_per_minute ?? DEFAULT_REQUESTS,
-      since: read('since', sinceOf) ?? { ago: DEFAULT_SINCE_MS },
-      until: read('until', timeOf),
+      since: read('since', momentOf) ?? { ago: DEFAULT_SINCE_MS },
+      until: read('until', momentOf),
       pollMs: options.poll_interval_ms,
       overlapMs: options.overlap_ms,
       sweepMs: options.sweep_interval_ms,
@@ -137,7 +137,7 @@ function originOf(text: string): string {
   return url.origin
 }
 
-function sinceOf(text: string): TenantSettings['since'] {
+function momentOf(text: string): TenantSettings['since'] {
   const [, count, unit] = /^(\d+)\s*([dhm])$/.exec(text) ?? []
   return count === undefined ? { at: timeOf(text) } : { ago: Number(count) * (UNITS[unit as string] as number) }
 }

@@ -43,14 +43,14 @@ export async function feedTenants(bench: Bench): Promise<void> {
         const name = `${tenants.toLocaleString('en-US')} tenants`
         const input = { since: '1h' }
         // Each lists five content types, reads what there is, and ends.
-        const round = await runFeed(bench, engine, service, { input, output: { type: 'discard', id: 'out' } })
+        const round = await runFeed(bench, engine, service, { input, outputs: [{ type: 'discard', id: 'out' }] })
         board.add(`${name}: a round with its tokens and subscriptions`, 's', engine.name, round.wallMs / 1_000)
         board.add(`${name}: CPU time of that`, 's', engine.name, round.cpuMs / 1_000)
         const before = await service.status()
         let asked = 0
         const idle = await runFeed(bench, engine, service, {
           input: { ...input, until: undefined, poll_interval_ms: 20_000 },
-          output: { type: 'discard', id: 'out' },
+          outputs: [{ type: 'discard', id: 'out' }],
           keepState: true,
           async during() {
             await new Promise(resolve => setTimeout(resolve, 75_000))

@@ -55,7 +55,8 @@ export interface FeedRun {
   /** Options of the input, beside tenants and addresses. */
   readonly input?: object
   readonly filters?: readonly object[]
-  readonly output?: object
+  readonly outputs?: readonly object[]
+  readonly unmatched?: string
   readonly during?: () => Promise<NodeJS.Signals | undefined>
   /** Keep the state of the run before, and of this one. */
   readonly keepState?: boolean
@@ -83,7 +84,8 @@ export async function runFeed({ folder }: Bench, engine: Engine, service: Simula
         },
       ],
       filters,
-      outputs: [run.output ?? { type: 'file', id: 'out', path: output }],
+      ...(run.unmatched !== undefined && { unmatched: run.unmatched }),
+      outputs: run.outputs ?? [{ type: 'file', id: 'out', path: output }],
     }),
   )
   const command = penstock(engine, 'run', pipeline, '--state-dir', state, '--no-progress', '--no-summary', '--log-level', 'error')

@@ -24,7 +24,7 @@ export async function feedUsers(bench: Bench): Promise<void> {
     try {
       const { cpuMs } = await runFeed(bench, engine, service, {
         filters: [{ type: 'ecs' }],
-        output: { type: 'file', id: 'out', path: join(folder, OUTPUT), compression: 'gzip' },
+        outputs: [{ type: 'file', id: 'out', path: join(folder, OUTPUT), compression: 'gzip' }],
       })
       const packed = (await stat(join(folder, OUTPUT))).size
       const raw = await runFeed(bench, engine, service, {})
@@ -60,6 +60,7 @@ async function peak(bench: Bench): Promise<void> {
     blobRecords: 750,
     speed: SPEED,
   })
+  const told = join(bench.folder, 'told.ndjson')
   let behind = Number.NaN
   try {
     const { cpuMs, wallMs, rssMb } = await runFeed(bench, engine, service, {
@@ -70,10 +71,15 @@ async function peak(bench: Bench): Promise<void> {
         completeness_event_ms: 1_000,
       },
       filters: [{ type: 'ecs' }],
+      outputs: [
+        { type: 'file', id: 'out', path: join(bench.folder, OUTPUT), when: 'event.module != "penstock"' },
+        { type: 'file', id: 'told', path: told, when: 'event.module == "penstock"' },
+      ],
+      unmatched: 'drop',
       async during() {
         await new Promise(resolve => setTimeout(resolve, FOLLOWED_MS))
         const { now } = await service.status()
-        behind = (Date.parse(now) - (await completeUntil(join(bench.folder, OUTPUT)))) / 1_000
+        behind = (Date.parse(now) - (await completeUntil(told))) / 1_000
         return 'SIGTERM'
       },
     })
@@ -91,7 +97,6 @@ async function peak(bench: Bench): Promise<void> {
 async function completeUntil(path: string): Promise<number> {
   const latest = new Map<string, number>()
   for await (const line of createInterface(createReadStream(path))) {
-    if (!line.includes('"penstock.completeness"')) continue
     const { penstock } = JSON.parse(line) as { penstock: { completeness: { content_type: string; complete_until: string } } }
     latest.set(penstock.completeness.content_type, Date.parse(penstock.completeness.complete_until))
   }

@@ -26,9 +26,13 @@ export async function progressFindings(rows: Rows, settings: TenantSettings, now
     settings.contentTypes.map(async contentType => {
       const cursor = await rows.get(`c/${tenant}/${contentType}`)
       const to = isObject(cursor) ? Number(cursor['to']) : undefined
-      return typeFinding(contentType, to, waiting.get(contentType), Math.min(now, settings.until ?? now), now)
+      return typeFinding(contentType, to, waiting.get(contentType), Math.min(now, untilOf(settings, now) ?? now), now)
     }),
   )
+}
+
+function untilOf({ until }: TenantSettings, now: number): number | undefined {
+  return until && ('at' in until ? until.at : now - until.ago)
 }
 
 /** By content type. There may be millions. */
