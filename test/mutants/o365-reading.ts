@@ -158,6 +158,13 @@ export const o365Reading: readonly Mutant[] = [
         find: 'this.#states.get(key) ?? new TenantState(',
         replace: 'new TenantState(',
       },
+      {
+        name: 'changed-tenant-goes-on',
+        breaks: 'A tenant whose settings changed is read with its old ones',
+        find: 'if (next && JSON.stringify(next) === JSON.stringify(entry.tenant)) continue',
+        replace: 'if (next) continue',
+        tests: ['plugins/o365-tenants > the tenants file is read again when it changes; one with a mistake changes nothing'],
+      },
     ],
   ),
   ...mutantsOf(

@@ -7,7 +7,6 @@ export interface Row {
 }
 
 const ELASTIC = 'comes with the Elasticsearch output'
-const FEED = 'comes with the rest of the audit feed'
 const RELOAD = 'comes with reload by signal'
 
 /** Process and disk, outputs and inputs of files, poison data. */

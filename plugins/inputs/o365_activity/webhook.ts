@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { asError, OptionError, PenstockError } from '../../../core/plugin/errors.ts'
 import type { Clock, Log, Metrics, Rows } from '../../../core/plugin/interfaces.ts'
 import { isObject } from '../../../core/plugin/json.ts'
+import { bodyOf } from '../../lib/http/body.ts'
 import type { Webhook } from './subscriptions.ts'
 import type { Options } from './tenants.ts'
 
@@ -101,7 +102,7 @@ function handlerOf(authId: string, path: string, { log, metrics, clock, hint }: 
       refuse(request)
       return 401
     }
-    const body = await bodyOf(request)
+    const body = await bodyOf(request, MOST_BYTES)
     if (request.headers['webhook-validationcode'] !== undefined) {
       log.info({}, 'the service has checked the webhook')
       return 200
@@ -127,15 +128,4 @@ function handlerOf(authId: string, path: string, { log, metrics, clock, hint }: 
       () => response.destroy(), // a client that went away, or would not end
     )
   }
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = []
-  let length = 0
-  for await (const part of request) {
-    length += (part as Buffer).length
-    if (length > MOST_BYTES) throw new Error('the body is too long')
-    parts.push(part as Buffer)
-  }
-  return Buffer.concat(parts).toString('utf8')
 }

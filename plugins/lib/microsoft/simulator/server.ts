@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bodyOf } from '../../http/body.ts'
 import { selfSigned } from './certificate.ts'
 import type { Entra } from './entra.ts'
 import type { FaultSource, RequestFault } from './faults.ts'
@@ -59,7 +60,7 @@ export async function serveSimulator(options: ServerOptions): Promise<SimulatorS
   const { send, headers } = sending(now)
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await bodyOf(request)
+    const body = await bodyOf(request, MOST_BODY_BYTES)
     const url = new URL(request.url ?? '/', `https://${request.headers.host ?? 'localhost'}`)
     const method = request.method ?? 'GET'
     if (latencyMs > 0) await sleep(latencyMs)
@@ -121,15 +122,4 @@ export async function serveSimulator(options: ServerOptions): Promise<SimulatorS
       await shut()
     },
   }
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = []
-  let length = 0
-  for await (const part of request) {
-    length += (part as Buffer).length
-    if (length > MOST_BODY_BYTES) throw new Error('the body is too long')
-    parts.push(part as Buffer)
-  }
-  return Buffer.concat(parts).toString('utf8')
 }
