@@ -27,7 +27,7 @@ import { NOON, type Simulated, simulated } from './microsoft-support.ts'
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const NEEDED = ['ActivityFeed.Read']
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 interface Told {
   readonly input: string

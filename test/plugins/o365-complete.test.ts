@@ -6,7 +6,7 @@ import { until } from '../kit/until.ts'
 import { NOON } from './microsoft-support.ts'
 import { feed, HOUR_MS } from './o365-support.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 /** Events of the project's own, with what they say. */
 function told(lines: readonly JsonObject[]): { type: string; until: number; p50: number; p99: number; line: JsonObject }[] {

@@ -14,7 +14,7 @@ import { NO_QUIRKS } from '../../plugins/lib/microsoft/simulator/content.ts'
 import { NOON } from './microsoft-support.ts'
 import { feed } from './o365-support.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 t.test('the head of a record is what its JSON says, however it is written', async t => {
   const time = Date.UTC(2026, 4, 1, 9, 12, 33)

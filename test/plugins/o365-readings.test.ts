@@ -5,7 +5,7 @@ import type { SimulatorOptions } from '../../plugins/lib/microsoft/simulator/sim
 import { NOON } from './microsoft-support.ts'
 import { feed, HOUR_MS } from './o365-support.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 const DAY_MS = 24 * HOUR_MS
 /** What a client gets as `requests_per_minute` where nothing is set. */

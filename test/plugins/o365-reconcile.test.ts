@@ -9,7 +9,7 @@ import { until } from '../kit/until.ts'
 import { NOON } from './microsoft-support.ts'
 import { type Feed, feed, HOUR_MS } from './o365-support.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 const SCOPE = 'feed/o365_activity'
 

@@ -9,7 +9,7 @@ import { until } from '../kit/until.ts'
 import { NOON } from './microsoft-support.ts'
 import { feed, HOUR_MS } from './o365-support.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 async function metrics(port: number): Promise<string> {
   return (await fetch(`http://127.0.0.1:${port}/metrics`)).text()

@@ -10,7 +10,7 @@ import { NO_QUIRKS } from '../../plugins/lib/microsoft/simulator/content.ts'
 import { until } from '../kit/until.ts'
 import { feed, HOUR_MS } from './o365-support.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 async function freePort(): Promise<number> {
   const server = createServer()

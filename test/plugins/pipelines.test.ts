@@ -12,7 +12,7 @@ import { penstock } from '../kit/process.ts'
 import { NOON } from './microsoft-support.ts'
 import { feed, HOUR_MS } from './o365-support.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 interface Ready {
   readonly name: string

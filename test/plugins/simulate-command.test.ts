@@ -10,7 +10,7 @@ import { penstock, start } from '../kit/process.ts'
 import { until } from '../kit/until.ts'
 import { never } from './microsoft-support.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 const WORLD = ['--port', '0', '--users', '20', '--history', '20h', '--slot', '1h', '--from', '2026-05-06T12:00:00Z']
 
