@@ -3,11 +3,12 @@
 //   npm test                       everything; of the long tests (kills, power cuts, models, fuzz) a tenth
 //   npm run test:full              everything, whole
 //   npm test -- [--full] FILE …    these test files only
+//   npm run test:full -- --long    of the test files only those that have a long form, whole: after an npm test
 //   npm test -- --seed N …         other random choices; "random" picks a seed and prints it
 import { type SpawnOptions, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { CANARY_VARIABLE, canary, filesWithCanary, findCanary } from './kit/canary.ts'
@@ -16,7 +17,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name: string) => `${root}/node_modules/.bin/${name}`
 const { values: flags, positionals: only } = parseArgs({
   allowPositionals: true,
-  options: { full: { type: 'boolean' }, seed: { type: 'string' } },
+  options: { full: { type: 'boolean' }, long: { type: 'boolean', default: false }, seed: { type: 'string' } },
 })
 if (flags.full) process.env['PENSTOCK_TEST_FULL'] = '1'
 if (flags.seed !== undefined) {
@@ -113,6 +114,17 @@ async function testFiles(files: readonly string[]): Promise<void> {
   if (code !== 0 && failed === 0) failed++
 }
 
+/** True where a test, or what it is made of, is longer in a full run. */
+function reaches(file: string, seen = new Set<string>()): boolean {
+  const path = resolve(root, file)
+  if (seen.has(path) || !existsSync(path)) return false
+  seen.add(path)
+  const text = readFileSync(path, 'utf8')
+  if (/\bfrom '[./]*(?:kit\/)?rounds\.ts'/.test(text)) return true
+  const imports = [...text.matchAll(/\bfrom '(\.[^']+\.ts)'/g)].map(([, to]) => resolve(dirname(path), to as string))
+  return imports.some(to => to.startsWith(resolve(root, 'test')) && reaches(to, seen))
+}
+
 /** The secrets that were planted stand neither in what the tests said nor in what they left. */
 async function noSecretIsLeft(): Promise<void> {
   const started = performance.now()
@@ -127,7 +139,11 @@ async function noSecretIsLeft(): Promise<void> {
 
 const started = performance.now()
 if (only.length > 0) await testFiles(only)
-else {
+else if (flags.long) {
+  const files: string[] = []
+  for await (const file of glob('test/{core,plugins,faults}/**/*.test.ts', { cwd: root })) if (reaches(file)) files.push(file)
+  await testFiles(files.sort())
+} else {
   await step('types', bin('tsc'), ['-p', '.'])
   await step('lint', bin('biome'), ['check'])
   await pipelineTests()

@@ -9,7 +9,7 @@ const RATE = 'plugins/microsoft-service > a budget is used to more than nine ten
 const PAUSE =
   'plugins/microsoft-service > row 32: a refusal makes everybody wait, slows one tenant down, and is forgotten after a while'
 const SUBSCRIPTIONS =
-  'plugins/o365-activity > rows 43, 46: subscriptions that are missing are started; one that is switched off is started again when the service lets it, and the gap is named'
+  'plugins/o365-subscriptions > rows 43, 46: subscriptions that are missing are started; one that is switched off is started again when the service lets it, and the gap is named'
 
 export const o365Service: readonly Mutant[] = [
   ...mutantsOf(

@@ -1,6 +1,5 @@
 // Ids of audit records: the record's own, a hash where it has none, and a second one for other content under the same id.
 
-import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { memoryStore } from '../../core/cli/memory-store.ts'
 import type { Json } from '../../core/plugin/json.ts'
@@ -11,6 +10,7 @@ import { KnownIds } from '../../plugins/inputs/o365_activity/known-ids.ts'
 import { headOf } from '../../plugins/inputs/o365_activity/record-head.ts'
 import { idWords } from '../../plugins/inputs/o365_activity/record-key.ts'
 import { NO_QUIRKS } from '../../plugins/lib/microsoft/simulator/content.ts'
+import { fc } from '../kit/rounds.ts'
 import { NOON } from './microsoft-support.ts'
 import { feed } from './o365-support.ts'
 

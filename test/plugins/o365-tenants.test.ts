@@ -81,7 +81,7 @@ t.test('a tenant whose settings change in the middle of its blobs loses nothing,
     tenants_file: 'tenants.yaml',
     until: undefined,
     parallel: 2,
-    requests_per_minute: 600,
+    requests_per_minute: 1_500,
   })
   for (let change = 0; of(0) < all(0) && change < 6; change++) {
     const before = of(0)

@@ -17,7 +17,7 @@ t.setTimeout(1_500_000)
 const WEEK_MS = 7 * 24 * HOUR_MS - HOUR_MS
 const SCOPE = 'feed/o365_activity'
 /** People of each tenant, and how often the program is killed. */
-const SIZE = full ? { users: 230, kills: 52, slotMs: HOUR_MS / 2 } : { users: 12, kills: 4, slotMs: 6 * HOUR_MS }
+const SIZE = full ? { users: 230, kills: 52, slotMs: HOUR_MS / 2 } : { users: 6, kills: 3, slotMs: 8 * HOUR_MS }
 
 /** Everything, and records without an Id: no other test could tell those. */
 const { requests, content, hints } = SCENARIOS['everything']!

@@ -16,7 +16,7 @@ import { checkWebhook, type Listener, listen } from './webhook.ts'
 
 /** What the tenants have read and the pipeline has not taken yet. */
 const CHANNEL_BYTES = 4 * 1024 * 1024
-const GAUGE_MS = 10_000
+const GAUGE_MS = 5_000
 /** Between two looks at the tenants file, and between two writings of what `penstock state show` shows. */
 const LOOK_MS = 1_000
 const SHOW_MS = 60_000
