@@ -81,7 +81,8 @@ export function tokensOf(options: TokenOptions): Tokens {
       return until
     },
     get(signal) {
-      if (held && clock.now() < held.renewAt) return Promise.resolve(held.token)
+      // Another certificate is taken at once, although the token is good: how long it lasts is told of the one in use.
+      if (held && clock.now() < held.renewAt && !credentials.changed()) return Promise.resolve(held.token)
       running ??= acquire(signal).finally(() => {
         running = undefined
       })

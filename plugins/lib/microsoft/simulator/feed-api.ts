@@ -90,8 +90,10 @@ export function feedApi(options: FeedOptions): FeedApi {
       return failure(400, 'AF20055', window)
     const since = subscriptions.of(tenantId).get(type)?.since ?? 0
     const key = `${tenantId} ${type}`
-    asked.set(key, Math.min(begin, asked.get(key) ?? begin))
-    const found = content.list(type, Math.max(begin, since), end, now())
+    // What was made before the subscription cannot be had.
+    const first = Math.max(begin, since)
+    asked.set(key, Math.min(first, asked.get(key) ?? first))
+    const found = content.list(type, first, end, now())
     const page = Number(query.get('nextPage') ?? 0)
     if (!Number.isInteger(page) || page < 0 || (page > 0 && page >= found.length))
       return failure(400, 'AF20031', 'Invalid nextPage Input.')
