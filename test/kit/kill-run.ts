@@ -74,26 +74,32 @@ export interface Stored {
   readonly letters: readonly Letter[]
 }
 
+/** Files of the state, with SQLite's: without its journal a file whose first transaction was cut off is torn. */
+const STATE_FILES = ['state.db', 'letters.db'].flatMap(name => [name, `${name}-wal`, `${name}-journal`])
+
 /** What lies in the state of a killed program, read from a copy: the files themselves stay as the kill left them. */
 export function leftIn(folder: string, state = join(folder, 'state')): Stored {
   const copy = mkdtempSync(join(tmpdir(), 'penstock-kill-'))
   try {
-    for (const name of ['state.db', 'state.db-wal', 'letters.db', 'letters.db-wal']) {
+    for (const name of STATE_FILES) {
       if (existsSync(join(state, name))) copyFileSync(join(state, name), join(copy, name))
     }
-    return storedIn(folder, copy)
+    // Not read only: a transaction that was cut off is rolled back in the copy.
+    return storedIn(folder, copy, false)
   } finally {
     rmSync(copy, { recursive: true })
   }
 }
 
 /** What lies in the state, read beside the program. */
-export function storedIn(folder: string, state = join(folder, 'state')): Stored {
-  const positions = rowsOf(join(state, 'state.db'), 'positions', 'SELECT position FROM positions').map(({ position }) => {
-    const { path, offset } = JSON.parse(String(position)) as { path: string; offset: number }
-    return [relative(folder, path), offset] as const
-  })
-  const letters = rowsOf(join(state, 'letters.db'), 'letters', 'SELECT stage, step, bytes FROM letters')
+export function storedIn(folder: string, state = join(folder, 'state'), readOnly = true): Stored {
+  const positions = rowsOf(join(state, 'state.db'), readOnly, 'positions', 'SELECT position FROM positions').map(
+    ({ position }) => {
+      const { path, offset } = JSON.parse(String(position)) as { path: string; offset: number }
+      return [relative(folder, path), offset] as const
+    },
+  )
+  const letters = rowsOf(join(state, 'letters.db'), readOnly, 'letters', 'SELECT stage, step, bytes FROM letters')
   return {
     positions: new Map(positions),
     letters: letters.map(({ stage, step, bytes }) => ({
@@ -104,9 +110,9 @@ export function storedIn(folder: string, state = join(folder, 'state')): Stored 
   }
 }
 
-function rowsOf(path: string, table: string, sql: string): Record<string, unknown>[] {
+function rowsOf(path: string, readOnly: boolean, table: string, sql: string): Record<string, unknown>[] {
   if (!existsSync(path)) return []
-  const db = new DatabaseSync(path, { readOnly: true, timeout: 10_000 })
+  const db = new DatabaseSync(path, { readOnly, timeout: 10_000 })
   try {
     // A start may have been cut off before the first table was made.
     const made = db.prepare('SELECT 1 FROM sqlite_schema WHERE name = ?').get(table)
