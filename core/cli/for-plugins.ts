@@ -3,6 +3,7 @@ import { compileExpression } from '../config/expression.ts'
 import { loadPipeline } from '../config/load.ts'
 import { siteFiles } from '../config/options-file.ts'
 import type { PipelineConfig } from '../config/types.ts'
+import { rowsIn } from '../flow/rows.ts'
 import { Supervisor } from '../flow/supervisor.ts'
 import { systemClock } from '../observe/clock.ts'
 import { Health } from '../observe/health.ts'
@@ -12,7 +13,6 @@ import { OptionError, PenstockError } from '../plugin/errors.ts'
 import type { Codec, Rows, Site } from '../plugin/interfaces.ts'
 import type { JsonObject } from '../plugin/json.ts'
 import { openStore } from '../state/store.ts'
-import type { Store } from '../state/types.ts'
 import { onSignals } from './signals.ts'
 import { isTerminal } from './terminal.ts'
 
@@ -107,14 +107,6 @@ export async function runUntil(
   } finally {
     signals.off()
     await store.close()
-  }
-}
-
-function rowsIn(store: Store, scope: string): Rows {
-  return {
-    get: key => store.get(scope, key),
-    list: (prefix, page) => store.list(scope, prefix, page),
-    put: changes => store.commit({ positions: [], rows: changes.map(([key, value]) => [scope, key, value]) }),
   }
 }
 

@@ -1,9 +1,9 @@
 // Loads pipeline files: everything is checked, and all errors of a file come at once, in its order.
-import { open } from 'node:fs/promises'
 import { basename, dirname, extname, resolve } from 'node:path'
 import { checkCreation } from './creation.ts'
-import { type Env, Filler, readFailure } from './fill.ts'
-import { BEGIN, ConfigError, type Problem, Report } from './problem.ts'
+import { type Env, Filler } from './fill.ts'
+import { BEGIN, ConfigError, type Problem, type Report } from './problem.ts'
+import { readReport } from './read-report.ts'
 import { type Reading, ValueReader } from './reader.ts'
 import { checkHttp, checkRoutes, giveIds, idOf } from './rules.ts'
 import { BATCH, PIPELINE } from './skeleton.ts'
@@ -21,9 +21,6 @@ export interface LoadedPipeline {
   readonly config: PipelineConfig
   readonly warnings: readonly Problem[]
 }
-
-/** A pipeline file that needs more is no pipeline. */
-const MAX_FILE_BYTES = 1024 * 1024
 
 /**
  * Reads and checks a pipeline file.
@@ -46,9 +43,7 @@ export async function loadPipelines(
   const pipelines: LoadedPipeline[] = []
   const names = new Map<string, string>()
   for (const file of files) {
-    const text = await readText(resolve(file))
-    const report = new Report(file, typeof text === 'string' ? text : '')
-    if (typeof text !== 'string') report.error(BEGIN, text.problem)
+    const report = readReport(resolve(file), file)
     const tree = report.failed ? undefined : readTree(report)
     const config = tree && (await readPipeline(report, tree, resolve(file), env))
     if (config && !report.failed) {
@@ -63,19 +58,6 @@ export async function loadPipelines(
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return pipelines
-}
-
-async function readText(path: string): Promise<string | { problem: string }> {
-  try {
-    await using handle = await open(path)
-    const { size } = await handle.stat()
-    if (size > MAX_FILE_BYTES) return { problem: `the file has ${size} bytes; a pipeline has at most ${MAX_FILE_BYTES}` }
-    const bytes = await handle.readFile()
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (error) {
-    if (error instanceof TypeError) return { problem: 'the file is not UTF-8; save it as UTF-8' }
-    return { problem: `the file cannot be read: ${readFailure(error)}` }
-  }
 }
 
 function readTree(report: Report): MapTree | undefined {

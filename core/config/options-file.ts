@@ -1,10 +1,10 @@
 // Options that lie in a file of their own: read as those of a pipeline are, with places, environment, secrets and defaults.
-import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OptionsFile, Site } from '../plugin/interfaces.ts'
 import type { OptionSchemas, OptionValues } from '../plugin/options.ts'
-import { Filler, readFailure } from './fill.ts'
-import { BEGIN, ConfigError, Report } from './problem.ts'
+import { Filler } from './fill.ts'
+import { ConfigError } from './problem.ts'
+import { readReport } from './read-report.ts'
 import { type Reading, ValueReader } from './reader.ts'
 import { parseYaml } from './yaml.ts'
 
@@ -18,9 +18,7 @@ export function siteFiles(secretFiles?: ReadonlyMap<string, string>): Pick<Site,
  * @throws ConfigError with every mistake of it
  */
 function readOptionsFile<const P extends OptionSchemas>(path: string, options: P): OptionsFile<P> {
-  const text = textOf(path)
-  const report = new Report(path, typeof text === 'string' ? text : '')
-  if (typeof text !== 'string') report.error(BEGIN, text.problem)
+  const report = readReport(path)
   const tree = report.failed ? undefined : parseYaml(report)
   if (tree && tree.kind !== 'map') report.error(tree, `the file must be a map with ${Object.keys(options).join(', ')}`)
   const folder = dirname(path)
@@ -30,13 +28,4 @@ function readOptionsFile<const P extends OptionSchemas>(path: string, options: P
     tree?.kind === 'map' ? new ValueReader(reading, { name: 'the file', place: tree, folder }).options(tree, options) : {}
   if (report.failed) throw new ConfigError(report.errors())
   return { options: values as OptionValues<P>, secretFile: value => filler.secretFiles.get(value) }
-}
-
-function textOf(path: string): string | { problem: string } {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
-  } catch (error) {
-    if (error instanceof TypeError) return { problem: 'the file is not UTF-8; save it as UTF-8' }
-    return { problem: `the file cannot be read: ${readFailure(error)}` }
-  }
 }

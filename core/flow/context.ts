@@ -4,6 +4,7 @@ import type { MetricsStore } from '../observe/metrics.ts'
 import { PenstockError } from '../plugin/errors.ts'
 import type { Clock, Codec, Context, Log } from '../plugin/interfaces.ts'
 import type { Store } from '../state/types.ts'
+import { rowsIn } from './rows.ts'
 
 export interface ContextParts {
   readonly pipeline: string
@@ -18,17 +19,12 @@ export interface ContextParts {
 /** The context of one step. `codec`: an input's. */
 export function contextOf(id: string, log: Log, parts: ContextParts, codec?: Codec): Context {
   const { pipeline, store, clock, metrics, health, maxEventBytes } = parts
-  const scope = `${pipeline}/${id}`
   return {
     id,
     log,
     clock,
     metrics: metrics.of(pipeline, id),
-    rows: {
-      get: key => store.get(scope, key),
-      list: (prefix, page) => store.list(scope, prefix, page),
-      put: changes => store.commit({ positions: [], rows: changes.map(([key, value]) => [scope, key, value]) }),
-    },
+    rows: rowsIn(store, `${pipeline}/${id}`),
     health: (status, why) => health.set(pipeline, id, status, why),
     maxEventBytes,
     get codec(): Codec {

@@ -302,7 +302,7 @@ t.test('files that are none are refused in a sentence', async t => {
   await t.rejects(loadPipeline(t.testdir({})), { code: 'PEN_CONFIG', message: /cannot be read/ })
   t.match(await errors(t, Buffer.from([0x61, 0x3a, 0xff, 0xfe])), /not UTF-8/)
   t.match(await errors(t, Buffer.from('\ufeffname: X\n', 'utf16le')), /not UTF-8/)
-  t.match(await errors(t, `# ${'x'.repeat(1024 * 1024)}`), /has 1048578 bytes; a pipeline has at most 1048576/)
+  t.match(await errors(t, `# ${'x'.repeat(1024 * 1024)}`), /has 1048578 bytes; it may have at most 1048576/)
   t.match(
     await errors(t, '\ufeffname: "X"\r\ninputs: 3\r\n'),
     /^1:1: the pipeline needs outputs.*\n1:7: name takes .*\n2:9: inputs must be a list/,

@@ -116,7 +116,7 @@ const POISONS: Readonly<Record<string, Poison>> = {
   'utf16-swapped': { text: Buffer.from(`\uFEFF${GOOD}`, 'utf16le').swap16(), said: [1, 1, 'the file is not UTF-8'] },
   'utf16-unmarked': { text: Buffer.from(GOOD, 'utf16le'), said: [1, 1, 'a pipeline is a map'] },
   latin1: { text: Buffer.from(`${GOOD}description: caf\xe9\n`, 'latin1'), said: [1, 1, 'the file is not UTF-8'] },
-  'one-byte-too-many': { text: `${GOOD}${'#'.repeat(MIB - GOOD.length + 1)}`, said: [1, 1, `a pipeline has at most ${MIB}`] },
+  'one-byte-too-many': { text: `${GOOD}${'#'.repeat(MIB - GOOD.length + 1)}`, said: [1, 1, `it may have at most ${MIB}`] },
   'long-line': after(`description: "${'x'.repeat(900_000)}"\nhots: 1\n`, 1, 'unknown option hots', 4),
   'long-line-with-the-error': after(`hots: "${'x'.repeat(900_000)}"\n`, 1, 'unknown option hots'),
   'long-value': after(`workers: ${'y'.repeat(900_000)}\n`, 10, 'workers must be a whole number, not "yyy'),

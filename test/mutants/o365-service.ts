@@ -59,6 +59,18 @@ export const o365Service: readonly Mutant[] = [
     ],
   ),
   ...mutantsOf(
+    `${FOLDER}/tenant-feed.ts`,
+    ['plugins/tenant-feed > a hint makes the feed list again, also one that comes while it lists'],
+    [
+      {
+        name: 'hint-in-a-round-forgotten',
+        breaks: 'A hint that comes while the feed is listed is followed at the next poll',
+        find: 'if (this.#isHinted) return',
+        replace: '',
+      },
+    ],
+  ),
+  ...mutantsOf(
     `${SERVICE}/failure.ts`,
     [REFUSALS],
     [

@@ -1,8 +1,8 @@
 // Parts of o365_activity on their own, with a service that is made up on the spot: what a simulated tenant cannot be made to do at will.
 import t from 'tap'
 import { memoryStore } from '../../core/cli/memory-store.ts'
+import { rowsIn } from '../../core/flow/rows.ts'
 import type { Chunk, Clock, Log, Metrics } from '../../core/plugin/interfaces.ts'
-import type { Json } from '../../core/plugin/json.ts'
 import json from '../../plugins/codecs/json.ts'
 import { BlobReading, type ReadingOptions } from '../../plugins/inputs/o365_activity/blob-reading.ts'
 import { FeedClient } from '../../plugins/inputs/o365_activity/feed-client.ts'
@@ -28,15 +28,7 @@ const { signal } = new AbortController()
 /** Time passes at once when somebody waits for it. */
 const hasty = (clock: Clock): Clock => ({ ...clock, now: clock.now, monotonic: clock.monotonic, sleep: async () => {} })
 
-function rowsOf() {
-  const store = memoryStore()
-  return {
-    get: (key: string) => store.get('p/s', key),
-    list: (prefix: string, page?: { after?: string; limit?: number }) => store.list('p/s', prefix, page),
-    put: (changes: readonly (readonly [string, Json | Uint8Array | null])[]) =>
-      store.commit({ positions: [], rows: changes.map(([key, value]) => ['p/s', key, value]) }),
-  }
-}
+const rowsOf = () => rowsIn(memoryStore(), 'p/s')
 
 /** A reading of one blob whose bodies come one after the other; `broken` ends behind it with an error. */
 function reading(bodies: readonly { readonly text: string; readonly broken?: boolean }[]) {

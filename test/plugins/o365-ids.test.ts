@@ -2,7 +2,7 @@
 
 import t, { type Test } from 'tap'
 import { memoryStore } from '../../core/cli/memory-store.ts'
-import type { Json } from '../../core/plugin/json.ts'
+import { rowsIn } from '../../core/flow/rows.ts'
 import { Delays } from '../../plugins/inputs/o365_activity/delays.ts'
 import { addedIds, idSum, NO_IDS } from '../../plugins/inputs/o365_activity/id-sum.ts'
 import { IdTable } from '../../plugins/inputs/o365_activity/id-table.ts'
@@ -49,12 +49,7 @@ t.test('the table of ids finds what it holds, and forgets the oldest', async t =
 
 t.test('one id with two contents is two events, also after a restart, in whatever order they come again', async t => {
   const store = memoryStore()
-  const rows = {
-    get: (key: string) => store.get('p/s', key),
-    list: (prefix: string, page?: { after?: string; limit?: number }) => store.list('p/s', prefix, page),
-    put: (changes: readonly (readonly [string, Json | Uint8Array | null])[]) =>
-      store.commit({ positions: [], rows: changes.map(([key, value]) => ['p/s', key, value]) }),
-  }
+  const rows = rowsIn(store, 'p/s')
   const record = (id: string | undefined, content: string) => ({ id, words: idWords(id ?? ''), bytes: Buffer.from(content) })
   const first = new KnownIds(rows, 'T')
   await first.load()

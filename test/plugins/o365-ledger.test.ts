@@ -1,6 +1,7 @@
 // What the ledger knows, in rows: what waits, what is acknowledged, how complete it is, and what becomes of old rows.
 import t from 'tap'
 import { memoryStore } from '../../core/cli/memory-store.ts'
+import { rowsIn } from '../../core/flow/rows.ts'
 import type { Rows } from '../../core/plugin/interfaces.ts'
 import type { Listed } from '../../plugins/inputs/o365_activity/feed-client.ts'
 import { Ledger } from '../../plugins/inputs/o365_activity/ledger.ts'
@@ -13,14 +14,7 @@ const TENANT = '11111111-1111-1111-1111-11111111111A'
 const TYPE = 'Audit.Exchange'
 const ALL: ReadonlySet<string> = new Set()
 
-function rowsOf(): Rows {
-  const store = memoryStore()
-  return {
-    get: key => store.get('p/s', key),
-    list: (prefix, page) => store.list('p/s', prefix, page),
-    put: changes => store.commit({ positions: [], rows: changes.map(([key, value]) => ['p/s', key, value]) }),
-  }
-}
+const rowsOf = () => rowsIn(memoryStore(), 'p/s')
 
 function item(number: number, created = NOON + number * 60_000, expires = created + 7 * DAY_MS): Listed {
   return { id: `content ${number}`, uri: `https://localhost/${number}`, created, expires }

@@ -1,38 +1,12 @@
 // penstock reconcile: names what the feed lists and the ledger does not know, and fetches exactly that.
 import { join } from 'node:path'
 import t from 'tap'
-import type { JsonObject } from '../../core/plugin/json.ts'
-import { openStore } from '../../core/state/store.ts'
-import { LedgerRows } from '../../plugins/inputs/o365_activity/ledger-rows.ts'
 import { NO_QUIRKS } from '../../plugins/lib/microsoft/simulator/content.ts'
 import { until } from '../kit/until.ts'
 import { NOON } from './microsoft-support.ts'
-import { type Feed, feed, HOUR_MS } from './o365-support.ts'
+import { feed, forget, HOUR_MS, parsed } from './o365-support.ts'
 
 t.setTimeout(300_000)
-
-const SCOPE = 'feed/o365_activity'
-
-/** Takes acknowledged blobs out of the ledger; gives their records' ids by contentId. */
-async function forget({ folder, simulator }: Feed, count: number): Promise<Map<string, readonly string[]>> {
-  const store = await openStore(join(folder, 'state'))
-  const keys = new LedgerRows(simulator.apps[0]!.tenantId)
-  const rows = await store.list(SCOPE, keys.of('b'))
-  const gone = rows.filter((_, index) => index % Math.floor(rows.length / count) === 0).slice(0, count)
-  await store.commit({ positions: [], rows: gone.map(([key]) => [SCOPE, key, null]) })
-  await store.close()
-  const { hash } = await import('node:crypto')
-  const hashes = new Set(gone.map(([key]) => key.split('/').at(-1)))
-  const found = [...simulator.ledger()].filter(({ contentId }) => hashes.has(hash('sha256', contentId, 'base64url').slice(0, 22)))
-  return new Map(found.map(({ contentId, ids }) => [contentId, ids]))
-}
-
-function parsed(stdout: string): JsonObject[] {
-  return stdout
-    .split('\n')
-    .filter(Boolean)
-    .map(line => JSON.parse(line) as JsonObject)
-}
 
 t.test('it finds no gap after a run; three blobs taken out of the ledger are named, and exactly these are fetched', async t => {
   const made = await feed(t, { users: 60, tenants: 2 })

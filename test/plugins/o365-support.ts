@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { systemClock } from '../../core/observe/clock.ts'
 import type { JsonObject } from '../../core/plugin/json.ts'
+import { openStore } from '../../core/state/store.ts'
+import { hashOf, LedgerRows } from '../../plugins/inputs/o365_activity/ledger-rows.ts'
 import {
   DEFAULTS,
   type Simulator,
@@ -96,4 +98,36 @@ export async function feed(
     },
     letters: () => listedLetters(folder),
   }
+}
+
+/** The scope of the input's rows. */
+const SCOPE = 'feed/o365_activity'
+
+/** Takes acknowledged blobs of the first tenant, of at least so many records, out of the ledger; gives their records' ids by contentId. */
+export async function forget(
+  { folder, simulator }: Feed,
+  count: number,
+  { least = 1 } = {},
+): Promise<Map<string, readonly string[]>> {
+  const { tenantId } = simulator.apps[0] as (typeof simulator.apps)[number]
+  const store = await openStore(join(folder, 'state'))
+  const acknowledged = (await store.list(SCOPE, new LedgerRows(tenantId).of('b'))).filter(([, value]) => Array.isArray(value))
+  const rows = new Map(acknowledged.map(([key]) => [key.split('/').at(-1), key]))
+  const row = (contentId: string) => rows.get(hashOf(contentId))
+  const there = [...simulator.ledger()].filter(
+    ({ contentId, ids, tenant }) => tenant === tenantId && ids.length >= least && row(contentId) !== undefined,
+  )
+  const picked = there.filter((_, index) => index % Math.floor(there.length / count) === 0).slice(0, count)
+  const gone = picked.map(({ contentId }) => [SCOPE, row(contentId) as string, null] as const)
+  await store.commit({ positions: [], rows: gone })
+  await store.close()
+  return new Map(picked.map(({ contentId, ids }) => [contentId, ids]))
+}
+
+/** Lines of JSON that a command has printed. */
+export function parsed(stdout: string): JsonObject[] {
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map(line => JSON.parse(line) as JsonObject)
 }

@@ -1,6 +1,6 @@
 // How complete a tenant is: up to when all content listed as made is acknowledged, and how late records come.
 import type { Chunk, Clock, Metrics, Rows } from '../../../core/plugin/interfaces.ts'
-import type { Json } from '../../../core/plugin/json.ts'
+import type { Json, JsonObject } from '../../../core/plugin/json.ts'
 import type { FeedClient } from './feed-client.ts'
 import type { TenantSettings } from './tenant-settings.ts'
 import type { TenantState } from './tenant-state.ts'
@@ -75,12 +75,10 @@ export class Completeness {
     const { settings, rows, state } = this.#options
     this.#measure()
     const types = Object.fromEntries(
-      this.#told().map(({ contentType, until, p50, p99 }) => [
-        contentType,
+      this.#told().map(told => [
+        told.contentType,
         {
-          complete_until: new Date(until).toISOString(),
-          ...(p50 !== undefined && { delay_p50_ms: p50 }),
-          ...(p99 !== undefined && { delay_p99_ms: p99 }),
+          ...factsOf(told),
           ...(state.ledger.waiting > 0 && { tenant_blobs_waiting: state.ledger.waiting }),
         },
       ]),
@@ -107,20 +105,16 @@ export class Completeness {
   chunk(): Chunk | undefined {
     const { settings, client } = this.#options
     const at = new Date(client.now()).toISOString()
-    const events = this.#told().map(({ contentType, until, p50, p99 }) =>
+    const events = this.#told().map(told =>
       JSON.stringify({
         '@timestamp': at,
         event: {
           ...{ kind: 'metric', module: 'penstock', dataset: 'penstock.completeness', action: 'completeness' },
-          id: `completeness/${settings.tenantId}/${contentType}/${at}`,
+          id: `completeness/${settings.tenantId}/${told.contentType}/${at}`,
         },
         organization: { id: settings.tenantId, ...(settings.name !== undefined && { name: settings.name }) },
         penstock: {
-          completeness: {
-            ...{ content_type: contentType, complete_until: new Date(until).toISOString() },
-            ...(p50 !== undefined && { delay_p50_ms: p50 }),
-            ...(p99 !== undefined && { delay_p99_ms: p99 }),
-          },
+          completeness: { content_type: told.contentType, ...factsOf(told) },
         },
       }),
     )
@@ -143,5 +137,14 @@ export class Completeness {
       const delays = state.delays(contentType)
       return [{ contentType, until, p50: delays.quantile(0.5), p99: delays.quantile(0.99) }]
     })
+  }
+}
+
+/** As users see it: a time, and how provisional that is. */
+function factsOf({ until, p50, p99 }: Told): JsonObject {
+  return {
+    complete_until: new Date(until).toISOString(),
+    ...(p50 !== undefined && { delay_p50_ms: p50 }),
+    ...(p99 !== undefined && { delay_p99_ms: p99 }),
   }
 }

@@ -241,6 +241,6 @@ function listed(item: unknown): Listed {
 const EXPIRY_MS = 7 * 86_400_000
 
 /** A time as listings take it: UTC, without a zone, whole seconds. */
-function timeText(ms: number): string {
+export function timeText(ms: number): string {
   return new Date(ms).toISOString().slice(0, 19)
 }

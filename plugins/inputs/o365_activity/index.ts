@@ -48,7 +48,7 @@ Each tenant has its own budget of requests, and waits alone when the service ref
   verbs: { doctor: doctorVerb, reconcile: reconcileVerb, simulate },
   create(options, site) {
     const { webhook, tenants_file } = options
-    let configured = configuredTenants(options, site)
+    const configured = configuredTenants(options, site)
     if (webhook) checkWebhook(webhook)
     let context: Context
     let connections: Connections
@@ -135,7 +135,6 @@ Each tenant has its own budget of requests, and waits alone when the service ref
           )
           continue
         }
-        configured = next
         log.info({ file: tenants_file, tenants: next.length }, 'the tenants file has changed')
         await own.follow(next)
       }

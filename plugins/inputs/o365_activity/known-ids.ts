@@ -3,6 +3,7 @@
 // Kept in rows, one for each chunk, written in the commit that settles the chunk: i/TENANT/NUMBER, 16 bytes for each new record.
 import { hash } from 'node:crypto'
 import type { Rows } from '../../../core/plugin/interfaces.ts'
+import { rowPages } from '../../lib/row-pages.ts'
 import { IdTable } from './id-table.ts'
 import type { Row } from './ledger-rows.ts'
 import { contentWords, idWords, type Words } from './record-key.ts'
@@ -11,7 +12,6 @@ import { contentWords, idWords, type Words } from './record-key.ts'
 const MOST_IDS = 131_072
 const ENTRY_WORDS = 4
 const ENTRY_BYTES = 4 * ENTRY_WORDS
-const PAGE = 1_000
 
 export interface Examinee {
   readonly id: string | undefined
@@ -44,8 +44,7 @@ export class KnownIds {
   }
 
   async load(): Promise<void> {
-    for (let after: string | undefined; ; ) {
-      const page = await this.#rows.list(this.#prefix, { limit: PAGE, ...(after !== undefined && { after }) })
+    for await (const page of rowPages(this.#rows, this.#prefix)) {
       for (const [key, value] of page) {
         if (!(value instanceof Uint8Array)) continue
         const bytes = Buffer.from(value)
@@ -54,8 +53,6 @@ export class KnownIds {
         this.#keep(key, bytes.length / ENTRY_BYTES)
         this.#next = Number(key.slice(this.#prefix.length)) + 1
       }
-      after = page.at(-1)?.[0]
-      if (page.length < PAGE) return
     }
   }
 

@@ -1,19 +1,17 @@
 // A ledger's rows of blobs that are gone become counts: it does not grow with the years.
 import type { Rows } from '../../../core/plugin/interfaces.ts'
 import { isObject } from '../../../core/plugin/json.ts'
+import { rowPages } from '../../lib/row-pages.ts'
 import { countsOf, type LedgerRows, type Row } from './ledger-rows.ts'
 
 const DAY_MS = 86_400_000
 /** So long after it was made content is listed. */
 const LISTED_MS = 7 * DAY_MS
-/** How many rows are gone over at once. */
-const PAGE = 1_000
 
 /** Rows of blobs that expired, and were last listed, more than a day ago become counts. Gives how many. */
 export async function foldLedger(rows: Rows, keys: LedgerRows, now: number): Promise<number> {
   let folded = 0
-  for (let after: string | undefined; ; ) {
-    const page = await rows.list(keys.of('b'), { limit: PAGE, ...(after !== undefined && { after }) })
+  for await (const page of rowPages(rows, keys.of('b'))) {
     const sums = new Map<string, { blobs: number; records: number; lost: number }>()
     const gone: Row[] = []
     for (const [key, value] of page) {
@@ -34,7 +32,6 @@ export async function foldLedger(rows: Rows, keys: LedgerRows, now: number): Pro
     }
     if (gone.length > 0) await rows.put(gone)
     folded += gone.length - sums.size
-    after = page.at(-1)?.[0]
-    if (page.length < PAGE) return folded
   }
+  return folded
 }

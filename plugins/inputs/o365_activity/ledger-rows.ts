@@ -156,7 +156,7 @@ function padded(ms: number): string {
   return String(ms).padStart(15, '0')
 }
 
-/** 132 bits of SHA-256. */
-function hashOf(contentId: string): string {
+/** What a contentId is known by: 132 bits of SHA-256. */
+export function hashOf(contentId: string): string {
   return hash('sha256', contentId, 'base64url').slice(0, 22)
 }

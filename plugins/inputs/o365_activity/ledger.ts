@@ -1,6 +1,7 @@
 // What is known of one tenant's content: listed, fetched, acknowledged by every output. Kept in rows, of which memory holds a part.
 import type { Rows } from '../../../core/plugin/interfaces.ts'
 import { isObject } from '../../../core/plugin/json.ts'
+import { rowPages } from '../../lib/row-pages.ts'
 import type { Listed } from './feed-client.ts'
 import { foldLedger } from './ledger-fold.ts'
 import {
@@ -24,8 +25,6 @@ const MOST_WAITING = 20_000
 const MOST_BUCKETS = 48
 /** So many blobs are read once more at a time. */
 const MOST_LOOKS = 5_000
-/** How many rows are gone over at once. */
-const PAGE = 1_000
 
 export class Ledger {
   readonly #rows: Rows
@@ -190,19 +189,14 @@ export class Ledger {
   /** Reads rows of blobs that memory does not hold, once none is left in it. */
   async refill(): Promise<void> {
     if (!this.#spilled || this.#waiting.length > 0) return
-    for (let after: string | undefined; ; ) {
-      const page = await this.#rows.list(this.#keys.of('o'), { limit: PAGE, ...(after !== undefined && { after }) })
+    for await (const page of rowPages(this.#rows, this.#keys.of('o'))) {
+      if (this.#waiting.length >= MOST_WAITING) return
       for (const [key, value] of page) {
         const blob = openBlob(key, value)
         if (blob && !this.#open.has(blob.hash)) this.#wait(blob)
       }
-      after = page.at(-1)?.[0]
-      if (page.length < PAGE) {
-        this.#spilled = false
-        return
-      }
-      if (this.#waiting.length >= MOST_WAITING) return
     }
+    this.#spilled = false
   }
 
   /** Blobs that are due to be read once more, some at a time. */

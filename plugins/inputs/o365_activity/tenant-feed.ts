@@ -41,6 +41,8 @@ export class TenantFeed {
   readonly #fetching: Fetching
   readonly #completeness: Completeness
   readonly #hints = new Bell()
+  /** There was a hint since the last round began: that one may have listed before it. */
+  #isHinted = false
   /** Everything up to `until` is listed. */
   #ended = false
   /** Milliseconds since 1970. */
@@ -84,9 +86,8 @@ export class TenantFeed {
     const both = AbortSignal.any([signal, over.signal])
     const running = [this.#listAll(both), this.#fetching.run(both)]
     const telling = this.#tellAll(both)
-    telling.catch(() => {}) // the abort; what else goes wrong there is waited for below
     try {
-      await Promise.all(running)
+      await Promise.race([Promise.all(running), telling.then(() => new Promise(() => {}))])
     } finally {
       over.abort()
       await Promise.allSettled([...running, telling])
@@ -99,6 +100,7 @@ export class TenantFeed {
 
   /** The service said that there is new content: that is worth a look, and nothing of it is believed. */
   hint(): void {
+    this.#isHinted = true
     this.#hints.ring()
   }
 
@@ -123,6 +125,7 @@ export class TenantFeed {
     const { clock, settings, state, client } = this.#parts
     const { ledger, bell } = state
     while (!this.#ended) {
+      this.#isHinted = false
       await this.#patience.insist(signal, () => this.#listing.round(signal))
       for (const look of await ledger.due(client.now())) {
         if (state.looks.has(look.blob.hash)) continue
@@ -155,13 +158,12 @@ export class TenantFeed {
     const { clock, settings, webhook } = this.#parts
     if (!webhook) return clock.sleep(settings.pollMs, signal)
     const least = Math.min(HINT_MS, settings.pollMs)
+    await clock.sleep(least, signal)
+    if (this.#isHinted) return
     const over = new AbortController()
     const both = AbortSignal.any([signal, over.signal])
-    const hinted = this.#hints.heard(both)
-    hinted.catch(() => {}) // it is over without one
     try {
-      await clock.sleep(least, signal)
-      await Promise.race([hinted, clock.sleep(settings.pollMs - least, both)])
+      await Promise.race([this.#hints.heard(both), clock.sleep(settings.pollMs - least, both)])
     } finally {
       over.abort()
     }

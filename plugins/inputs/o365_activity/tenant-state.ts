@@ -8,7 +8,6 @@ import { Ledger } from './ledger.ts'
 import type { Blob, Look } from './ledger-rows.ts'
 
 export class TenantState {
-  readonly tenantId: string
   readonly ledger: Ledger
   readonly known: KnownIds
   /** By content type: how long after they happened records can be read. */
@@ -24,7 +23,6 @@ export class TenantState {
   #loaded = false
 
   constructor(rows: Rows, tenantId: string) {
-    this.tenantId = tenantId
     this.ledger = new Ledger(rows, tenantId)
     this.known = new KnownIds(rows, tenantId)
   }

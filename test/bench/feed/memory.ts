@@ -1,7 +1,7 @@
 // A blob of 60 MB beside blobs of 1 MB; a thousand tenants beside ten; what a ledger takes.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Rows } from '../../../core/plugin/interfaces.ts'
+import { rowsIn } from '../../../core/flow/rows.ts'
 import { openStore } from '../../../core/state/store.ts'
 import { Ledger } from '../../../plugins/inputs/o365_activity/ledger.ts'
 import { blobOf } from '../../../plugins/inputs/o365_activity/ledger-rows.ts'
@@ -79,11 +79,7 @@ export async function feedLedger(bench: Bench): Promise<void> {
   const state = join(folder, 'ledger-state')
   const store = await openStore(state)
   const scope = 'feed/o365_activity'
-  const rows: Rows = {
-    get: key => store.get(scope, key),
-    list: (prefix, page) => store.list(scope, prefix, page),
-    put: changes => store.commit({ positions: [], rows: changes.map(([key, value]) => [scope, key, value]) }),
-  }
+  const rows = rowsIn(store, scope)
   const empty = (await stat(join(state, 'state.db'))).size
   const ledger = new Ledger(rows, '11111111-1111-1111-1111-111111111111')
   const begun = performance.now()

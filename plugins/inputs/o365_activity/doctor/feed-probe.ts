@@ -3,6 +3,8 @@ import { isObject } from '../../../../core/plugin/json.ts'
 import { HttpError, type HttpRequest } from '../../../lib/http/client.ts'
 import { ServiceError, serviceError } from '../../../lib/microsoft/service/failure.ts'
 import { AUDIT_LOG_OFF } from '../../../lib/microsoft/service/remedies.ts'
+import { timeText } from '../feed-client.ts'
+import { WINDOW_MS } from '../listing.ts'
 import type { ConfiguredTenant } from '../tenants.ts'
 import type { Probe } from './probe.ts'
 
@@ -38,8 +40,6 @@ const never = new AbortController().signal
 const MAX_BYTES = 16 * 1024 * 1024
 /** Of an answer that only has to come. */
 const REACHED_BYTES = 1_024
-/** Windows of 24 hours were seen to be refused. */
-const WINDOW_MS = 23 * 3_600_000
 
 export function feedProbe({ settings }: ConfiguredTenant, probe: Probe, now: () => number): FeedProbe {
   const root = new URL(`/api/v1.0/${settings.tenantId}/activity/feed/`, settings.api)
@@ -122,9 +122,4 @@ export function feedProbe({ settings }: ConfiguredTenant, probe: Probe, now: () 
       return (await list(token, 'subscriptions/content', { contentType, startTime, endTime })).length > 0
     },
   }
-}
-
-/** A time as listings take it: UTC, without a zone, whole seconds. */
-function timeText(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 19)
 }

@@ -1,4 +1,5 @@
 // A tenant of the audit feed as the doctor's patient: every check that can be made is made, whatever became of the others.
+import { asError } from '../../../../core/plugin/errors.ts'
 import type { Clock, Rows } from '../../../../core/plugin/interfaces.ts'
 import { type Credential, credentialsOf } from '../../../lib/microsoft/service/credentials.ts'
 import { tokensOf } from '../../../lib/microsoft/service/tokens.ts'
@@ -92,7 +93,7 @@ export async function examine(tenant: ConfiguredTenant, examination: Examination
   /** Everything that needs the hosts. */
   async function ask(probe: Probe, credential: Credential | undefined): Promise<void> {
     const feed = feedProbe(tenant, probe, () => clock.now())
-    const [loginFailure, apiFailure] = await Promise.all([reachLogin(probe), feed.reach().then(() => undefined, asFailure)])
+    const [loginFailure, apiFailure] = await Promise.all([reachLogin(probe), feed.reach().then(() => undefined, asError)])
     const same = login.host === api.host
     const loginWhat = same ? 'login and API' : 'login'
     const loginReached = { origin: authority, failure: loginFailure, ca, proxy, option: 'authority_url' }
@@ -120,7 +121,7 @@ export async function examine(tenant: ConfiguredTenant, examination: Examination
       else codes.add(code)
       return undefined
     } catch (thrown) {
-      return asFailure(thrown)
+      return asError(thrown)
     }
   }
 
@@ -167,8 +168,4 @@ export async function examine(tenant: ConfiguredTenant, examination: Examination
     }
     found.push(...subscriptionFindings(looked, states, wish), auditLogFinding(looked, start))
   }
-}
-
-function asFailure(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown))
 }

@@ -1,6 +1,9 @@
 // How far the pipeline has read, from the rows of its ledger: listed up to, and what waits.
+import { number } from '../../../../core/cli/for-plugins.ts'
 import type { Rows } from '../../../../core/plugin/interfaces.ts'
 import { isObject } from '../../../../core/plugin/json.ts'
+import { rowPages } from '../../../lib/row-pages.ts'
+import { LedgerRows, openBlob } from '../ledger-rows.ts'
 import type { TenantSettings } from '../tenant-settings.ts'
 import { at, type Finding, finding, span } from './finding.ts'
 
@@ -8,8 +11,6 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 /** Content that is older can be listed no more. */
 const LISTED_MS = 7 * DAY_MS
-/** Rows that are gone over at once. */
-const PAGE = 1_000
 
 interface Waiting {
   count: number
@@ -20,11 +21,11 @@ interface Waiting {
 
 /** @param now The service's time, milliseconds since 1970. */
 export async function progressFindings(rows: Rows, settings: TenantSettings, now: number): Promise<Finding[]> {
-  const tenant = settings.tenantId.toLowerCase()
-  const waiting = await waitingOf(rows, tenant)
+  const keys = new LedgerRows(settings.tenantId)
+  const waiting = await waitingOf(rows, keys)
   return Promise.all(
     settings.contentTypes.map(async contentType => {
-      const cursor = await rows.get(`c/${tenant}/${contentType}`)
+      const cursor = await rows.get(`${keys.of('c')}${contentType}`)
       const to = isObject(cursor) ? Number(cursor['to']) : undefined
       return typeFinding(contentType, to, waiting.get(contentType), Math.min(now, untilOf(settings, now) ?? now), now)
     }),
@@ -36,23 +37,21 @@ function untilOf({ until }: TenantSettings, now: number): number | undefined {
 }
 
 /** By content type. There may be millions. */
-async function waitingOf(rows: Rows, tenant: string): Promise<Map<string, Waiting>> {
+async function waitingOf(rows: Rows, keys: LedgerRows): Promise<Map<string, Waiting>> {
   const found = new Map<string, Waiting>()
-  for (let after: string | undefined; ; ) {
-    const page = await rows.list(`o/${tenant}/`, { limit: PAGE, ...(after !== undefined && { after }) })
+  for await (const page of rowPages(rows, keys.of('o'))) {
     for (const [key, value] of page) {
-      const [, , expiresText, contentType = ''] = key.split('/')
-      const expires = Number(expiresText)
-      const created = Array.isArray(value) ? Number(value[1]) : Number.NaN
+      const blob = openBlob(key, value)
+      if (!blob) continue
+      const { contentType, created, expires } = blob
       const sum = found.get(contentType) ?? { count: 0, oldest: Number.POSITIVE_INFINITY, expires: Number.POSITIVE_INFINITY }
       sum.count++
       if (created < sum.oldest) sum.oldest = created
       if (expires < sum.expires) sum.expires = expires
       found.set(contentType, sum)
     }
-    after = page.at(-1)?.[0]
-    if (page.length < PAGE) return found
   }
+  return found
 }
 
 /** @param goal Up to when it should have listed. */
@@ -69,7 +68,7 @@ function typeFinding(
   const behind = Math.max(0, goal - to)
   const listed = `listed up to ${at(to)}${behind === 0 ? '' : ` (${span(behind)} behind)`}`
   const oldest = waiting && Number.isFinite(waiting.oldest) ? `, the oldest made ${span(now - waiting.oldest)} ago` : ''
-  const many = waiting?.count === 1 ? '1 blob waits' : `${(waiting?.count ?? 0).toLocaleString('en-US')} blobs wait`
+  const many = waiting?.count === 1 ? '1 blob waits' : `${number(waiting?.count ?? 0)} blobs wait`
   const waits = waiting ? `${many}${oldest}` : 'no blob waits'
   const message = `${listed}; ${waits}`
   if (now - to > LISTED_MS && behind > 0)

@@ -1,4 +1,5 @@
 // What the pipeline may ask for, beside what the service grants; and what this very look has cost.
+import { number } from '../../../../core/cli/for-plugins.ts'
 import type { Rows } from '../../../../core/plugin/interfaces.ts'
 import { isObject } from '../../../../core/plugin/json.ts'
 import { remedyOf } from '../../../lib/microsoft/service/remedies.ts'
@@ -19,9 +20,9 @@ export interface Asked {
 }
 
 export function quotaFindings({ requestsPerMinute, requests, throttled }: Asked): Finding[] {
-  const budget = `${thousands(requestsPerMinute)} requests a minute are the budget`
+  const budget = `${number(requestsPerMinute)} requests a minute are the budget`
   const own = `this look has used ${requests}`
-  const grant = `the service grants every tenant ${thousands(GRANTED)}`
+  const grant = `the service grants every tenant ${number(GRANTED)}`
   const found = [
     requestsPerMinute <= GRANTED
       ? finding('quota', 'ok', `${budget}, and ${grant}; ${own}`)
@@ -45,12 +46,8 @@ export async function usedFindings(rows: Rows, label: string): Promise<Finding[]
   const requests = isObject(shown) ? shown['requests'] : undefined
   if (!isObject(requests)) return []
   const [used, budget] = [Number(requests['per_minute']), Number(requests['budget'])]
-  const message = `the pipeline sent ${thousands(used)} requests in the last minute that was measured, of ${thousands(budget)}`
+  const message = `the pipeline sent ${number(used)} requests in the last minute that was measured, of ${number(budget)}`
   if (used < budget * NEARLY) return [finding('quota', 'ok', message)]
   const remedy = 'It is catching up, or the tenant makes more content than its budget can fetch: ask Microsoft for a larger one.'
   return [finding('quota', 'warning', message, remedy)]
-}
-
-function thousands(value: number): string {
-  return value.toLocaleString('en-US')
 }

@@ -22,6 +22,12 @@ import { printJson, printText, type StepResult } from './report.ts'
 const TYPE = 'o365_activity'
 /** States that are a gap, which a refill can mend. */
 const GAPS: readonly State[] = ['missing', 'grown', 'changed']
+/** A gap, and the step that has it. */
+interface Open {
+  readonly id: string
+  readonly finding: Finding
+}
+
 /** How often progress is shown. Milliseconds. */
 const SHOW_MS = 500
 
@@ -83,19 +89,24 @@ export async function reconcile(args: readonly string[]): Promise<number> {
   process.stderr.write(
     `fetching ${number(open.length)} ${open.length === 1 ? 'blob' : 'blobs'} through the pipeline ${config.name}\n`,
   )
-  let left = open.length
+  let left: readonly Open[] = open
+  let lost = 0
   const done = await runUntil({ config, only: TYPE, stateDir: values['state-dir'] }, async rowsOf => {
-    const states = await Promise.all(open.map(({ id, finding }) => isSettled(rowsOf(id), finding)))
-    left = states.filter(settled => !settled).length
-    return left === 0
+    const still: Open[] = []
+    for (const one of left) {
+      const fate = await fateOf(rowsOf(one.id), one.finding)
+      if (fate === 'open') still.push(one)
+      if (fate === 'lost') lost++
+    }
+    left = still
+    return left.length === 0
   })
   if (!done) {
     process.stderr.write(
-      `${number(left)} of ${number(open.length)} were not fetched; the next run of the pipeline goes on with them\n`,
+      `${number(left.length)} of ${number(open.length)} were not fetched; the next run of the pipeline goes on with them\n`,
     )
     return EXIT.failed
   }
-  const lost = await stillLost(values['state-dir'], config.name, open)
   if (!values.json)
     process.stdout.write(
       `${number(open.length - lost)} fetched and acknowledged${lost > 0 ? `, ${number(lost)} cannot be had` : ''}\n`,
@@ -119,23 +130,12 @@ async function reopen(rows: Rows, results: readonly TenantResult[], gaps: readon
   }
 }
 
-/** Acknowledged, or lost after all; what had grown, with more than before. */
-async function isSettled(rows: Rows, { tenant, blob, progress }: Finding): Promise<boolean> {
+/** What became of it: what had grown is acknowledged once it has more than before. */
+async function fateOf(rows: Rows, { tenant, blob, progress }: Finding): Promise<'open' | 'acknowledged' | 'lost'> {
   const known = await new Ledger(rows, tenant.settings.tenantId).known(blob.contentType, blob)
-  if (known.state === 'acknowledged') return progress === undefined || known.progress.records > progress.records
-  return known.state === 'lost'
-}
-
-async function stillLost(stateDir: string, pipeline: string, open: readonly { id: string; finding: Finding }[]): Promise<number> {
-  let lost = 0
-  for (const { id, finding } of open) {
-    const { rows, close } = await openRows(stateDir, { pipeline, step: id, beside: true })
-    const { blob, tenant } = finding
-    const { state } = await new Ledger(rows, tenant.settings.tenantId).known(blob.contentType, blob)
-    if (state === 'lost') lost++
-    await close()
-  }
-  return lost
+  if (known.state === 'lost') return 'lost'
+  if (known.state !== 'acknowledged') return 'open'
+  return progress === undefined || known.progress.records > progress.records ? 'acknowledged' : 'open'
 }
 
 function summary(open: number): string {

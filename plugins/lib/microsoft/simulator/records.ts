@@ -1,5 +1,5 @@
 // The records of a simulated blob as they are served: made from their indices, some of them odd, and written as JSON.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { JsonObject } from '../../../../core/plugin/json.ts'
 import { withoutMatchedValues } from '../matched-values.ts'
 import type { LongBody } from './reply.ts'
@@ -23,11 +23,15 @@ export function oddRecord(record: JsonObject, oddity: RecordOddity | undefined):
   return { ...record, CreationTime: new Date(time + 1_000).toISOString().slice(0, 19) }
 }
 
-/** A record as the simulator's ledger knows it: its `Id` where it has one, and SHA-256 of its bytes, the first 32 hexadecimal digits. */
+/** SHA-256, the first 32 hexadecimal digits. */
+export function contentHash(bytes: string | Buffer): string {
+  return hash('sha256', bytes).slice(0, 32)
+}
+
+/** A record as the simulator's ledger knows it: its `Id` where it has one, and the hash of its bytes. */
 export function traceOf(record: JsonObject): { readonly id: string | undefined; readonly hash: string } {
   const id = record['Id']
-  const hash = createHash('sha256').update(JSON.stringify(record)).digest('hex').slice(0, 32)
-  return { id: typeof id === 'string' ? id : undefined, hash }
+  return { id: typeof id === 'string' ? id : undefined, hash: contentHash(JSON.stringify(record)) }
 }
 
 /** A JSON array of `count` records as a body. `redacted`: without the values that DLP rules matched. */

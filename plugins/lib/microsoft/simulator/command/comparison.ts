@@ -1,9 +1,8 @@
 // Holds what came out of a pipeline against what the simulator holds: record by record, by their Ids, and by their bytes without one.
-import { createHash } from 'node:crypto'
 import { isObject, type JsonObject } from '../../../../../core/plugin/json.ts'
 import { withoutMatchedValues } from '../../matched-values.ts'
 import { CONTENT_TYPES } from '../../service/content-types.ts'
-import { traceOf } from '../records.ts'
+import { contentHash, traceOf } from '../records.ts'
 import type { Simulator } from '../simulator.ts'
 
 export interface Comparison {
@@ -81,7 +80,7 @@ export async function compare(simulator: Simulator, until: number, lines: AsyncI
   const example = (list: string[], key: string) => list.length < EXAMPLES && list.push(key)
   for await (const line of lines) {
     const id = idIn(line)
-    const key = id !== undefined && (known.has(id) || id !== '') ? id : hashOf(line)
+    const key = id !== undefined && (known.has(id) || id !== '') ? id : contentHash(line)
     const value = known.get(key)
     if (value === undefined) {
       invented++
@@ -89,7 +88,7 @@ export async function compare(simulator: Simulator, until: number, lines: AsyncI
       continue
     }
     known.set(key, value + ONCE)
-    shared.get(key)?.add(hashOf(line))
+    shared.get(key)?.add(contentHash(line))
   }
 
   for (const [key, value] of known) {
@@ -112,11 +111,7 @@ function keyOf(record: JsonObject): string {
   const { id } = traceOf(record)
   if (id) return id
   const bytes = Buffer.from(JSON.stringify(record))
-  return hashOf(withoutMatchedValues(bytes) ?? bytes)
-}
-
-function hashOf(bytes: string | Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex').slice(0, 32)
+  return contentHash(withoutMatchedValues(bytes) ?? bytes)
 }
 
 /** The Id of a record, or of the ECS document made of it. */
