@@ -24,7 +24,9 @@ const LOCK_FILE = 'lock.db'
 const PID_FILE = 'lock.pid'
 
 /** Everything that may lie in the folder, with what SQLite adds. */
-const FILES = [STATE_FILE, LETTERS_FILE].flatMap(name => [name, `${name}-wal`, `${name}-shm`]).concat(LOCK_FILE, PID_FILE)
+const FILES = [STATE_FILE, LETTERS_FILE]
+  .flatMap(name => [name, `${name}-wal`, `${name}-shm`, `${name}-journal`])
+  .concat(LOCK_FILE, PID_FILE)
 
 /**
  * Makes the folder (0700) if there is none, and checks that it and all its files can be written; their modes become 0600.
