@@ -1,6 +1,7 @@
 // The store's thread from outside: requests, their answers, and its end.
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { errorCode } from '../plugin/errors.ts'
 import type { Log } from '../plugin/interfaces.ts'
 import { errorOf, refusal } from './failure.ts'
 import type { Answer, Operation, Operations, StoreData } from './protocol.ts'
@@ -127,9 +128,12 @@ export function startThread(data: StoreData, log: Log | undefined, worker: Worke
 }
 
 function died(folder: string, cause?: unknown): Error {
+  const notStarted = cause instanceof Error && errorCode(cause) === 'ERR_WORKER_INIT_FAILED'
   return refusal(
     'PEN_STATE_THREAD',
-    `state: the thread that keeps ${folder} has ended unexpectedly: start Penstock again; what was not confirmed will be read again`,
+    notStarted
+      ? `state: the thread that keeps ${folder} cannot be started (${cause.message})`
+      : `state: the thread that keeps ${folder} has ended unexpectedly: start Penstock again; what was not confirmed will be read again`,
     cause,
   )
 }
