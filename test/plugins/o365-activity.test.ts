@@ -149,12 +149,12 @@ t.test('row 40: a blob that appears hours after it was made, among older ones, i
 
 t.test('row 41: a blob that grows after it was read is read once more, behind what came before', async t => {
   const until = NOON + 6 * HOUR_MS
-  const missed = async (look_again_ms: number) => {
-    // An hour passes in a second; blobs grow half an hour after they were made.
+  /** @param speed With 3,600 an hour passes in a second; blobs grow half an hour after they were made. */
+  const missed = async (look_again_ms: number, speed = 3_600) => {
     const { run, came, simulator } = await feed(
       t,
-      { speed: 3_600, historyMs: HOUR_MS, users: 40, scenario: { requests: {}, content: { ...NO_QUIRKS, growing: 0.5 } } },
-      t.testdir({ [`look-${look_again_ms}`]: {} }),
+      { speed, historyMs: HOUR_MS, users: 40, scenario: { requests: {}, content: { ...NO_QUIRKS, growing: 0.5 } } },
+      t.testdir({ [`look-${look_again_ms}-${speed}`]: {} }),
     )
     const { code, stderr } = await run({ until: new Date(until).toISOString(), look_again_ms })
     t.equal(code, 0, stderr)
@@ -167,6 +167,8 @@ t.test('row 41: a blob that grows after it was read is read once more, behind wh
     const blobs = content.all(until).filter(({ created }) => created < until - 3 * HOUR_MS)
     return blobs.filter(blob => content.records(blob, until).some(({ Id }) => !out.has(String(Id)))).length
   }
-  t.ok((await missed(0)) > 0, 'without that, something is missed')
+  // Where the machine is busy all of them may have grown before they are read: then the hours pass more slowly.
+  const without = (await missed(0)) || (await missed(0, 900)) || (await missed(0, 225))
+  t.ok(without > 0, 'without that, something is missed')
   t.equal(await missed(HOUR_MS), 0)
 })
