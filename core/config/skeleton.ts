@@ -78,7 +78,27 @@ export const STEP: Readonly<Record<Kind, OptionSchemas>> = {
       description: 'Waits between tries of a write that failed: doubled from the shortest to the longest, with jitter',
       properties: {
         min_ms: whole(1, HOUR_MS, 200, 'Shortest wait in milliseconds'),
-        max_ms: whole(1, HOUR_MS, 30_000, 'Longest wait in milliseconds'),
+        max_ms: whole(1, HOUR_MS, 4_000, 'Longest wait in milliseconds'),
+      },
+    },
+    queue: {
+      type: 'object',
+      default: {},
+      description: 'Where events wait that the output has not taken; while there is room, a dead output does not stop the others',
+      properties: {
+        type: {
+          type: 'string',
+          enum: ['memory', 'disk'],
+          default: 'memory',
+          description:
+            'memory: within the in_flight_bytes of the pipeline. disk: in a file of the state folder; an event counts as settled once it lies there durably',
+        },
+        max_bytes: whole(
+          1,
+          1024 * 1024 * MIB,
+          none,
+          'Size in bytes of a disk queue, compressed (1 GiB when absent); a full one holds the inputs back',
+        ),
       },
     },
     max_tries: whole(1, 1000, 10, 'How often an event is tried that the destination rejects, before it is a dead letter'),
@@ -87,6 +107,8 @@ export const STEP: Readonly<Record<Kind, OptionSchemas>> = {
 
 /** What a batch holds when neither the pipeline nor the plugin says so. */
 export const BATCH = { max_events: 1000, max_bytes: MIB, max_ms: 200 } as const
+/** Size of a disk queue when the pipeline does not say. Bytes. */
+export const QUEUE_BYTES = 1024 * MIB
 /** The codec of an input when neither the pipeline nor the plugin says so. */
 export const CODEC = 'ndjson'
 

@@ -44,6 +44,8 @@ interface InputExtras {
 interface OutputExtras {
   /** Batch limits when the pipeline gives none. */
   readonly batch?: Partial<BatchLimits>
+  /** Makes what the destination needs: `penstock setup NAME …`. */
+  readonly setup?: Verb
 }
 
 /** A plugin as the engine holds it: its options are checked before `create` is called. */

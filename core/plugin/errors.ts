@@ -30,13 +30,18 @@ export class PermanentError extends PenstockError {
   }
 }
 
-/** May succeed later. `after` is the wait that the destination asked for, in milliseconds (its Retry-After). */
+/**
+ * May succeed later. `after` is the wait that the destination asked for, in milliseconds (its Retry-After). `patient`: the destination
+ * is at fault, not the event, which is tried for ever and never becomes a dead letter.
+ */
 export class RetryableError extends PenstockError {
   readonly after: number | undefined
+  readonly patient: boolean
 
-  constructor(message: string, options?: ErrorOptions & { code?: string; after?: number }) {
+  constructor(message: string, options?: ErrorOptions & { code?: string; after?: number; patient?: boolean }) {
     super(options?.code ?? 'PEN_RETRYABLE', message, options)
     this.after = options?.after
+    this.patient = options?.patient ?? false
   }
 }
 

@@ -13,6 +13,8 @@ export interface Event {
    * in the input's `idField`, else a hash of the source bytes; parts of a split add `#n`.
    */
   readonly id: string
+  /** The id that its chunk gives the record (`Chunk.ids`); parts of a split have that of the whole. */
+  readonly recordId?: string | undefined
   /** Where it came from: `input` (the step's id), `path`, `partition` and what the input adds. Shared by a chunk's events. */
   readonly meta: Readonly<JsonObject>
   /** The record's bytes as they were read. Valid only until `apply` returns: copy what must live longer. */
@@ -48,6 +50,11 @@ export interface Chunk {
   readonly rows?: readonly (readonly [key: string, value: Json | Uint8Array | null])[]
   /** Ids that single records get instead of their own, by their index in the chunk: whatever a filter puts into `event.id`. */
   readonly ids?: ReadonlyMap<number, string>
+  /**
+   * Its records may have been sent before: by a run that ended before it stored so, or by another process. Without it the engine takes
+   * that for what a partition begins with, as much as may be on its way at once (`in_flight_bytes`).
+   */
+  readonly again?: boolean
 }
 
 /** A piece of a source that is no record. */
@@ -263,6 +270,11 @@ export interface Item {
   readonly address: Address
   /** How often this item was rejected before. */
   readonly tries: number
+  /**
+   * It may be there already: an earlier `write` threw, an earlier run may have sent it, or it is a replay. A destination that cannot
+   * refuse what it has looks it up first.
+   */
+  readonly again: boolean
 }
 
 export interface Output extends Lifecycle {

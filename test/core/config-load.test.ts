@@ -53,7 +53,7 @@ t.test('the smallest pipeline gets every default', async t => {
   t.equal(input?.plugin.kind, 'input')
   t.match(input?.codec, { id: 'source.codec', type: `${plugins}text.ts`, options: { delimiter: '\n' }, folder })
   const [output] = outputs
-  t.match(output, { id: 'sink', folder: process.cwd(), filters: [], retry: { min_ms: 200, max_ms: 30_000 }, max_tries: 10 })
+  t.match(output, { id: 'sink', folder: process.cwd(), filters: [], retry: { min_ms: 200, max_ms: 4_000 }, max_tries: 10 })
   t.strictSame(
     output?.batch,
     { max_events: 7, max_bytes: 1024 * 1024, max_ms: 200 },

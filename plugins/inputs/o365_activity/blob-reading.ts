@@ -54,6 +54,8 @@ class BrokenBody extends Error {}
 export class BlobReading {
   readonly #options: ReadingOptions
   #progress: Progress
+  /** What went on before goes on once more. */
+  #repeats = false
   /** Held back until it is known whether another one follows. */
   #held: Chunk | undefined
 
@@ -183,13 +185,14 @@ export class BlobReading {
   /** What went on before is not how the body begins: all of it is read again. Dedupe and ids know what repeats. */
   async #again(final: boolean): Promise<void> {
     this.#options.restarted(this.#progress.records)
+    this.#repeats = true
     this.#progress = START
     await this.#attempt(final)
   }
 
   async #send(chunk: Chunk): Promise<void> {
     const before = this.#held
-    this.#held = chunk
+    this.#held = { ...chunk, again: this.#repeats || this.#options.blob.before === true }
     if (before) await this.#options.push(before)
   }
 

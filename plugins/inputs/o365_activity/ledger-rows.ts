@@ -38,6 +38,8 @@ export interface Blob extends Listed {
   readonly contentType: string
   /** Of the contentId, which is long. */
   readonly hash: string
+  /** Its row may be older than this run: some of it may have been sent before. */
+  readonly before?: true
 }
 
 /** A time whose content cannot be had. Milliseconds since 1970. */
@@ -122,7 +124,7 @@ export function openBlob(key: string, value: Json | Uint8Array): Blob | undefine
   const [, , expires, contentType, hash] = key.split('/')
   if (!Array.isArray(value) || contentType === undefined || hash === undefined) return undefined
   const [id, created, uri] = value
-  return { id: String(id), uri: String(uri), created: Number(created), expires: Number(expires), contentType, hash }
+  return { id: String(id), uri: String(uri), created: Number(created), expires: Number(expires), contentType, hash, before: true }
 }
 
 /** What a row `l/` asks for, and when; undefined where it is none. */
@@ -130,7 +132,10 @@ export function lookOf(key: string, value: Json | Uint8Array): (Look & { readonl
   const [, , due, contentType = '', hash = ''] = key.split('/')
   if (!Array.isArray(value)) return undefined
   const [id, created, uri, expires, progress] = value
-  const blob = { id: String(id), created: Number(created), uri: String(uri), expires: Number(expires), contentType, hash }
+  const blob: Blob = {
+    ...{ id: String(id), created: Number(created), uri: String(uri), expires: Number(expires) },
+    ...{ contentType, hash, before: true },
+  }
   return { blob, progress: progress as Json, key, due: Number(due) }
 }
 

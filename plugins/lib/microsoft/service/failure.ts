@@ -1,5 +1,6 @@
 // What an answer of the Management Activity API that is no success means for whoever asked.
 import { PenstockError } from '../../../../core/plugin/errors.ts'
+import { waitOf } from '../../http/retry-after.ts'
 import { explained } from './remedies.ts'
 
 /**
@@ -107,14 +108,6 @@ function kindOf(status: number, coded: boolean): FailureKind {
   if (status === 404 || status === 410) return 'gone'
   // A redirect, or a 400 without a code, comes from something between here and the service.
   return coded ? 'refused' : 'passing'
-}
-
-/** Milliseconds that a `Retry-After` asks for: seconds or an HTTP date (RFC 9110, 10.2.3). */
-export function waitOf(retryAfter: string | undefined, now: number): number | undefined {
-  if (retryAfter === undefined) return undefined
-  if (/^\s*\d+(\.\d+)?\s*$/.test(retryAfter)) return Number(retryAfter) * 1000
-  const date = Date.parse(retryAfter)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
 }
 
 function cooldownOf(body: string): number {

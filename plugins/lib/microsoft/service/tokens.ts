@@ -3,8 +3,8 @@ import type { INetworkModule } from '@azure/msal-node'
 import { asError, isAbort, PenstockError } from '../../../../core/plugin/errors.ts'
 import type { Clock } from '../../../../core/plugin/interfaces.ts'
 import type { HttpClient } from '../../http/client.ts'
+import { waitOf } from '../../http/retry-after.ts'
 import type { Credential, Credentials } from './credentials.ts'
-import { waitOf } from './failure.ts'
 import { explained } from './remedies.ts'
 
 export interface TokenOptions {
