@@ -1,6 +1,9 @@
 // Every mutant there is, area by area.
+import { azureBlob } from './azure-blob.ts'
 import { dedupe } from './dedupe.ts'
+import { elasticsearch } from './elasticsearch.ts'
 import { eventIds } from './event-ids.ts'
+import { fileExport } from './file-export.ts'
 import { fileInput } from './file-input.ts'
 import { fileOutput } from './file-output.ts'
 import { delivery } from './flow-delivery.ts'
@@ -26,4 +29,7 @@ export const mutants: readonly Mutant[] = [
   o365Parts,
   o365Reading,
   o365Service,
+  elasticsearch,
+  fileExport,
+  azureBlob,
 ].flat()

@@ -2,6 +2,7 @@
 import { dirname } from 'node:path'
 import { asError, errorCode, RetryableError } from '../../../core/plugin/errors.ts'
 import type { Context } from '../../../core/plugin/interfaces.ts'
+import { type Layout, LINES, overwrites } from '../../lib/export/layout.ts'
 import { type Disk, type Handle, type Stats, syncFolder } from './disk.ts'
 import type { Compression } from './members.ts'
 import type { Mending } from './mending.ts'
@@ -15,6 +16,8 @@ export interface FileSettings extends Modes {
   /** Events choose the paths: one that can never be written is the event's fault, not the configuration's. */
   readonly chosen: boolean
   readonly compression: Compression
+  /** What stands beside the records. Default: nothing, they are lines. */
+  readonly layout?: Layout
   readonly rotateBytes: number | undefined
   readonly rotateMs: number | undefined
   readonly maxOpen: number
@@ -22,6 +25,8 @@ export interface FileSettings extends Modes {
 
 const CHECK_MS = 1000
 const IDLE_MS = 5 * 60_000
+/** How much of a file whose structure must be read from its beginning is read at most, after a crash. Bytes. */
+const UNREAD_BYTES = 256 * 1024 * 1024
 /** Who writes to which file of this process, by device and inode: two writers would cut back each other's lines. */
 const writers = new Map<string, Descriptors>()
 
@@ -30,6 +35,7 @@ export class Descriptors {
   readonly #context: Context
   readonly #disk: Disk
   readonly #mending: Mending
+  readonly #layout: Layout
   /** By path, the least recently used first. */
   readonly #open = new Map<string, OpenFile>()
   /** Other paths of open files (hard links, names that differ in case only where the file system does not care). */
@@ -44,6 +50,7 @@ export class Descriptors {
     this.#context = context
     this.#disk = disk
     this.#mending = mending
+    this.#layout = settings.layout ?? LINES
     this.maxOpen = settings.maxOpen
   }
 
@@ -80,7 +87,8 @@ export class Descriptors {
 
   async open(path: string): Promise<OpenFile> {
     for (let again = false; ; again = true) {
-      const { handle, real, stats } = await openInside(this.#disk, this.#settings.base, path, this.#settings)
+      const modes = { ...this.#settings, positioned: overwrites(this.#layout) }
+      const { handle, real, stats } = await openInside(this.#disk, this.#settings.base, path, modes)
       const found = await this.#adopt(path, handle, real, stats).catch(async (error: unknown) => {
         await handle.close()
         throw error
@@ -93,7 +101,7 @@ export class Descriptors {
       if (this.#settings.fsync) await syncFolder(this.#disk, dirname(real))
       log.warn(
         { path, kept },
-        'file: what was there cannot be appended to (another compression, or damaged); it has another name now',
+        'file: what was there cannot be appended to (another format, compression or columns, or damaged); it has another name now',
       )
     }
   }
@@ -118,6 +126,14 @@ export class Descriptors {
       if (this.#context.clock.monotonic() - file.used < IDLE_MS) return
       await this.close(file)
     }
+  }
+
+  /** What is durable of a long file is not read again after a crash. */
+  confirmed(file: OpenFile): void {
+    const { compression, fsync } = this.#settings
+    if (this.#layout.format === 'ndjson' || compression !== 'none' || !fsync || file.size - file.base < UNREAD_BYTES) return
+    file.base = file.size - this.#layout.close.length
+    this.#unrecorded = true
   }
 
   /** Durable before the first byte goes to a newly opened file. */

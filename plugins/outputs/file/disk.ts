@@ -45,6 +45,11 @@ export const disk: Disk = {
 export const APPEND = constants.O_RDWR | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0)
 export const CREATE = APPEND | constants.O_CREAT | constants.O_EXCL
 
+/** The same flags for a file whose end is overwritten: with O_APPEND every write would go behind it. */
+export function positioned(flags: number): number {
+  return flags & ~constants.O_APPEND
+}
+
 /** Makes the entries of a folder durable: a new or renamed file in it survives a power cut only then. */
 export async function syncFolder(on: Disk, folder: string): Promise<void> {
   // Windows opens no folders, and keeps their entries in its journal.

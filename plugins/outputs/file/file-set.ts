@@ -1,13 +1,14 @@
 // Writes batches to files, rotates them, and leaves every file as it was when a batch fails.
 import { dirname } from 'node:path'
-import { asError, errorCode } from '../../../core/plugin/errors.ts'
+import { asError, errorCode, RetryableError } from '../../../core/plugin/errors.ts'
 import type { Context, Item } from '../../../core/plugin/interfaces.ts'
-import { lengthOf, slicesOf } from '../../lib/slices.ts'
+import { type Layout, LINES, overwrites } from '../../lib/export/layout.ts'
+import { compress } from '../../lib/export/packing.ts'
+import { lengthOf, rest, slicesOf } from '../../lib/slices.ts'
 import { Descriptors, type FileSettings } from './descriptors.ts'
 import { type Disk, hopeless, makeFolder, retryable, syncFolder } from './disk.ts'
-import { compress } from './members.ts'
 import { Mending } from './mending.ts'
-import { appendAll, confirm, type OpenFile } from './open-file.ts'
+import { appendAll, confirm, isAsLeft, type OpenFile } from './open-file.ts'
 import { folderMode } from './open-inside.ts'
 import { periodOf, setAside } from './rotation.ts'
 
@@ -31,6 +32,7 @@ interface Mark {
 
 export class FileSet {
   readonly #settings: FileSettings
+  readonly #layout: Layout
   readonly #context: Context
   readonly #disk: Disk
   readonly #mending: Mending
@@ -40,9 +42,10 @@ export class FileSet {
 
   constructor(settings: FileSettings, context: Context, disk: Disk) {
     this.#settings = settings
+    this.#layout = settings.layout ?? LINES
     this.#context = context
     this.#disk = disk
-    this.#mending = new Mending(settings.compression, context, disk)
+    this.#mending = new Mending(settings.compression, this.#layout, context, disk)
     this.#files = new Descriptors(settings, context, disk, this.#mending)
   }
 
@@ -120,38 +123,55 @@ export class FileSet {
 
   async #append(path: string, items: readonly Item[], marks: Mark[]): Promise<number> {
     const { compression } = this.#settings
+    const { head, next, close, skip } = this.#layout
     let total = 0
     for (let from = 0; from < items.length; ) {
       let file = this.#files.get(path)
       const to = this.#fit(file, items, from)
-      const plain = slicesOf(to - from === items.length ? items : items.slice(from, to))
-      const slices = compression === 'none' ? plain : await compress(plain, compression)
-      const bytes = lengthOf(slices)
-      if (this.#isDue(file, bytes)) {
+      const all = slicesOf(to - from === items.length ? items : items.slice(from, to))
+      const plain = skip > 0 ? rest(all, skip) : all
+      const records = compression === 'none' ? plain : await compress(plain, compression)
+      if (this.#isDue(file, next.length + lengthOf(records))) {
         await this.#rotate(file, marks)
         file = await this.#files.open(path)
         await this.#files.record()
       }
       if (file.size === 0) file.period = this.#period()
-      marks.push({ file, real: file.real, before: file.size, after: file.size + bytes })
-      await appendAll(file, slices, bytes)
+      else if (overwrites(this.#layout)) await this.#isOurs(file)
+      const slices = [file.size === 0 ? head : next, ...records, close].filter(({ length }) => length > 0)
+      const bytes = lengthOf(slices)
+      const start = file.size === 0 ? 0 : file.size - close.length
+      marks.push({ file, real: file.real, before: file.size, after: start + bytes })
+      await appendAll(file, slices, bytes, overwrites(this.#layout) ? start : undefined)
       total += bytes
       from = to
     }
     return total
   }
 
+  /** Before the end of a file is overwritten: what another program put there is not. */
+  async #isOurs(file: OpenFile): Promise<void> {
+    if (await isAsLeft(file)) return
+    await this.#files.close(file, false)
+    throw new RetryableError(
+      `file: ${file.path} was changed by another program; it is opened anew and the batch is written again`,
+    )
+  }
+
   async #confirm(file: OpenFile): Promise<void> {
     // Where another program appends as well, the file's end is looked at again before the next line.
-    if (!(await confirm(file, this.#settings.fsync))) await this.#files.close(file, false)
+    if (await confirm(file, this.#settings.fsync)) this.#files.confirmed(file)
+    else await this.#files.close(file, false)
   }
 
   /** How far the items from `from` on fit into one file; at least one does. Compressed sizes are not known before: all do. */
   #fit(file: OpenFile, items: readonly Item[], from: number): number {
     const { rotateBytes, compression } = this.#settings
     if (rotateBytes === undefined || compression !== 'none') return items.length
-    let bytes = sizeOf(items[from] as Item)
-    const room = this.#isDue(file, bytes) ? rotateBytes : rotateBytes - file.size
+    const { head, next, close, skip } = this.#layout
+    let bytes = sizeOf(items[from] as Item) - skip
+    const fresh = file.size === 0 || this.#isDue(file, next.length + bytes)
+    const room = fresh ? rotateBytes - head.length - close.length : rotateBytes - file.size - next.length
     let to = from + 1
     for (; to < items.length; to++) {
       bytes += sizeOf(items[to] as Item)

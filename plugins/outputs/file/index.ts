@@ -1,8 +1,11 @@
-// Writes events to files: one JSON document a line, plain or compressed, durable before it counts as delivered.
+// Writes events to files as NDJSON, JSON arrays or CSV, plain or compressed, durable before they count as delivered.
 import { basename, dirname, resolve } from 'node:path'
 import { defineOutput } from '../../../core/plugin/define.ts'
 import { OptionError } from '../../../core/plugin/errors.ts'
-import type { Address, Item, Output } from '../../../core/plugin/interfaces.ts'
+import type { Output } from '../../../core/plugin/interfaces.ts'
+import { addressBook, byDestination, type Same } from '../../lib/export/destinations.ts'
+import { FORMAT_OPTIONS, formatOf } from '../../lib/export/format.ts'
+import { layoutOf } from '../../lib/export/layout.ts'
 import { compile } from '../../lib/template.ts'
 import type { FileSettings } from './descriptors.ts'
 import { disk } from './disk.ts'
@@ -10,13 +13,11 @@ import { FileSet } from './file-set.ts'
 import { folderOf, pathRules } from './path-rules.ts'
 import { ASIDE_BYTES } from './rotation.ts'
 
-/** Addresses that are kept as objects; more are forgotten all at once. */
-const REMEMBERED = 1024
 /** Paths that the summary counts. */
 const COUNTED = 10_000
 
 export default defineOutput({
-  summary: 'Writes events to files as NDJSON, plain or compressed, durable before they count as delivered',
+  summary: 'Writes events to files as NDJSON, JSON arrays or CSV, plain or compressed, durable before they count as delivered',
   description: `
 The \`path\` may hold places for an event's values: \`%{event.dataset}\` is a field, \`%{+yyyy-MM-dd}\` the event's \`@timestamp\` in UTC,
 \`%{event.created:yyyy/MM}\` another time; \`:-text\` at the end of a place stands in where the field is missing or empty, as in
@@ -33,7 +34,19 @@ be read at any time: larger batches compress better.
 A file is rotated before it would grow beyond \`rotate_bytes\` (a compressed batch is never split) and when a period of \`rotate_ms\` is over
 (3600000: at each full hour, UTC). It then gets the time into its name, \`audit.20260501T101530Z-0001.ndjson\`, and a new \`audit.ndjson\`
 begins: \`tail -F\` goes on, and names sort by age with the file in use last. Files that another program moves, removes or truncates
-(logrotate) are opened anew.`,
+(logrotate) are opened anew.
+
+With \`format: json\` each file is one array, an element a line. A batch is written over the closing bracket, in one call and with a new
+bracket at its end: the array is whole whenever a batch counts as delivered, when the file is rotated, and when Penstock has ended. A
+reader that comes in the midst of a batch, or after a crash in the midst of one, may find it open; the next start closes it behind the
+last whole element. It may be compressed: the bracket is then a member of its own.
+
+With \`format: csv\` (RFC 4180, UTF-8, rows end in CR LF) each file has one header, also after a restart: a file with other columns gets
+another name, as at a rotation, and a new one begins. Objects and lists are written as JSON, a field that an event lacks as an empty
+cell. After a crash the rows are read from a place that is known to lie between two of them, so that a line end within a cell is not
+taken for the end of a row. Because log records are written by strangers, text that begins with \`=\`, \`+\`, \`-\`, \`@\`, a tab or a line
+end gets a \`'\` before it, which keeps a spreadsheet from running it as a formula; numbers are left as they are, and so is everything
+with \`csv_escape_formulas: false\`. A NUL character is written as ␀.`,
   options: {
     path: {
       type: 'string',
@@ -41,12 +54,7 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
       minLength: 1,
       description: 'File to write, from the working folder; may hold `%{field}` and `%{+yyyy-MM-dd}` below a literal folder',
     },
-    format: {
-      type: 'string',
-      enum: ['ndjson'],
-      default: 'ndjson',
-      description: 'How an event is written: one JSON document a line',
-    },
+    ...FORMAT_OPTIONS,
     compression: {
       type: 'string',
       enum: ['none', 'gzip', 'zstd'],
@@ -76,10 +84,17 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
   examples: [
     { path: 'out/audit.ndjson' },
     { path: 'out/%{event.dataset:-unknown}/%{+yyyy-MM-dd}.ndjson.gz', compression: 'gzip', rotate_bytes: 100_000_000 },
+    {
+      path: 'out/signins-%{+yyyy-MM}.csv',
+      format: 'csv',
+      columns: ['@timestamp', 'user.name', { name: 'address', field: 'source.ip' }, 'event.outcome'],
+    },
   ],
   create(options, site) {
     const rotates = options.rotate_bytes !== undefined || options.rotate_ms !== undefined || options.compression !== 'none'
-    const path = compile(options.path, 'path', pathRules(rotates ? ASIDE_BYTES : 0))
+    const format = formatOf(options)
+    // A file of another layout is set aside too.
+    const path = compile(options.path, 'path', pathRules(rotates || format.name !== 'ndjson' ? ASIDE_BYTES : 0))
     const fixed = path.fields.length === 0 ? resolve(site.folder, path.text) : undefined
     if (fixed !== undefined && (path.text.endsWith('/') || basename(fixed) === '')) {
       throw new OptionError('path', `"${path.text}" is a folder; name a file, such as ${path.text}events.ndjson`)
@@ -88,26 +103,14 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
       base: fixed === undefined ? resolve(site.folder, folderOf(path.literalPrefix)) : dirname(fixed),
       chosen: fixed === undefined,
       compression: options.compression,
+      layout: layoutOf(format, options.compression),
       rotateBytes: options.rotate_bytes,
       rotateMs: options.rotate_ms,
       fsync: options.fsync,
       mode: Number.parseInt(options.mode, 8),
       maxOpen: options.max_open_files,
     }
-    const addresses = new Map<string, Address>()
-    let last: Address = { to: '' }
-    const address = (to: string): Address => {
-      if (last.to === to) return last
-      let found = addresses.get(to)
-      if (!found) {
-        if (addresses.size >= REMEMBERED) addresses.clear()
-        found = { to }
-        addresses.set(to, found)
-      }
-      last = found
-      return found
-    }
-
+    const address = addressBook()
     let files: FileSet | undefined
     const written = new Set<string>()
     let bytes = 0
@@ -116,8 +119,7 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
     const output: Output = {
       encode(event, to) {
         const found = fixed === undefined ? address(path.render(event.fields)) : undefined
-        to.json(event.fields)
-        to.byte(10)
+        format.encode(event.fields, to)
         return found
       },
       async open(context) {
@@ -127,7 +129,7 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
       async write(items, reject) {
         if (!files) throw new Error('the output is not open')
         const refused = new Set<Same>()
-        const same = byPath(items, fixed !== undefined)
+        const same = byDestination(items, fixed !== undefined)
         const groups = same.map(one => ({
           path: fixed ?? resolve(site.folder, one.to ?? ''),
           items: one.items,
@@ -155,24 +157,3 @@ begins: \`tail -F\` goes on, and names sort by age with the file in use last. Fi
     return output
   },
 })
-
-/** The items that go to one path, in their order. */
-interface Same {
-  readonly to: string | undefined
-  readonly items: readonly Item[]
-  readonly indices: Iterable<number>
-}
-
-/** Most batches have one path, and then the items are taken as they are. `fixed`: no other can be. */
-function byPath(items: readonly Item[], fixed: boolean): Same[] {
-  const first = items[0]?.address.to
-  if (items.length > 0 && (fixed || items.every(item => item.address.to === first)))
-    return [{ to: first, items, indices: items.keys() }]
-  const indices = new Map<string | undefined, number[]>()
-  items.forEach(({ address: { to } }, index) => {
-    const known = indices.get(to)
-    if (known) known.push(index)
-    else indices.set(to, [index])
-  })
-  return [...indices].map(([to, of]) => ({ to, items: of.map(index => items[index] as Item), indices: of }))
-}

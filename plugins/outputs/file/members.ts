@@ -1,36 +1,10 @@
-// Each write as one whole gzip member or zstd frame, and the way back: where the last whole one of a file ends.
+// Where the last whole gzip member or zstd frame of a file ends.
 import { promisify } from 'node:util'
-import { constants, crc32, deflateRaw, gunzip, zstdCompress, zstdDecompress } from 'node:zlib'
-import { lengthOf } from '../../lib/slices.ts'
+import { gunzip, zstdDecompress } from 'node:zlib'
+import { GZIP_HEADER, LENGTH_AT, ZSTD_MAGIC } from '../../lib/export/packing.ts'
 import type { Handle } from './disk.ts'
 
-export type Compression = 'none' | 'gzip' | 'zstd'
-
-const deflate = promisify(deflateRaw)
-const toZstd = promisify(zstdCompress)
-const ZSTD = { params: { [constants.ZSTD_c_checksumFlag]: 1 } }
-
-/**
- * A gzip header with an extra field `PS` that holds the member's whole length (RFC 1952, 2.3.1.1; every reader skips it): a file's
- * members are then found without unpacking it.
- */
-const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, 0x50, 0x53, 4, 0, 0, 0, 0, 0])
-const LENGTH_AT = 16
-const ZSTD_MAGIC = 0xfd2fb528
-
-/** The slices as one member or frame, itself a list of slices. */
-export async function compress(slices: readonly Uint8Array[], compression: 'gzip' | 'zstd'): Promise<Uint8Array[]> {
-  const plain = slices.length === 1 ? (slices[0] as Uint8Array) : Buffer.concat(slices)
-  if (compression === 'zstd') return [await toZstd(plain, ZSTD)]
-  const body = await deflate(plain)
-  const header = Buffer.from(GZIP_HEADER)
-  const trailer = Buffer.alloc(8)
-  trailer.writeUInt32LE(crc32(plain), 0)
-  trailer.writeUInt32LE(plain.byteLength % 2 ** 32, 4)
-  const member = [header, body, trailer]
-  header.writeUInt32LE(lengthOf(member), LENGTH_AT)
-  return member
-}
+export type { Compression } from '../../lib/export/packing.ts'
 
 /** How much of a file's end is unpacked to see that it is sound; only the last write can be torn, and it is shorter. Bytes. */
 const VERIFIED = 16 * 1024 * 1024

@@ -10,6 +10,8 @@ export interface OpenFile extends Own {
   readonly handle: Handle
   readonly dev: bigint
   size: number
+  /** Moves on, so that a start after a crash need not read all of a long file. */
+  base: number
   /** The rotation period that its content belongs to. */
   period: number
   /** When it was last looked for at its path; monotonic milliseconds. */
@@ -18,12 +20,15 @@ export interface OpenFile extends Own {
   used: number
 }
 
-/** Appends all `bytes` bytes of the slices, going on after a short write. */
-export async function appendAll(file: OpenFile, slices: readonly Uint8Array[], bytes: number): Promise<void> {
+/**
+ * Appends all `bytes` bytes of the slices, going on after a short write. `from`: where they go in a file whose end is overwritten.
+ */
+export async function appendAll(file: OpenFile, slices: readonly Uint8Array[], bytes: number, from?: number): Promise<void> {
   let left = slices
+  if (from !== undefined) file.size = from
   try {
     for (let done = 0; done < bytes; ) {
-      const { bytesWritten } = await file.handle.writev(left)
+      const { bytesWritten } = await file.handle.writev(left, from === undefined ? undefined : from + done)
       if (bytesWritten === 0) throw Object.assign(new Error('the system took none of the bytes'), { code: 'EIO' })
       done += bytesWritten
       file.size += bytesWritten
@@ -32,6 +37,14 @@ export async function appendAll(file: OpenFile, slices: readonly Uint8Array[], b
   } catch (error) {
     throw retryable(error, 'writing', file.path)
   }
+}
+
+/** True when nobody else has made the file longer or shorter. */
+export async function isAsLeft(file: OpenFile): Promise<boolean> {
+  const { size } = await file.handle.stat({ bigint: true }).catch(error => {
+    throw retryable(error, 'reading', file.path)
+  })
+  return Number(size) === file.size
 }
 
 /**

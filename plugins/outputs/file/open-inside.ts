@@ -1,7 +1,7 @@
 // Opens a file for appending and proves that it lies inside a folder, whatever links others place there meanwhile.
 import { isAbsolute, join, relative, sep } from 'node:path'
 import { asError, errorCode, RetryableError } from '../../../core/plugin/errors.ts'
-import { APPEND, CREATE, type Disk, type Handle, leaves, makeFolder, type Stats, syncFolder } from './disk.ts'
+import { APPEND, CREATE, type Disk, type Handle, leaves, makeFolder, positioned, type Stats, syncFolder } from './disk.ts'
 
 export interface Opened {
   readonly handle: Handle
@@ -15,6 +15,8 @@ export interface Modes {
   readonly mode: number
   /** Make the entries of new files and folders durable. */
   readonly fsync: boolean
+  /** Writes say where they go, and do not only append. */
+  readonly positioned?: boolean
 }
 
 /** Whoever may read the files may enter their folders. */
@@ -72,16 +74,18 @@ export async function openInside(on: Disk, base: string, path: string, modes: Mo
   }
 }
 
-async function openOrCreate(on: Disk, real: string, folder: string, { mode, fsync }: Modes): Promise<Handle> {
+async function openOrCreate(on: Disk, real: string, folder: string, modes: Modes): Promise<Handle> {
+  const { mode, fsync } = modes
+  const flags = (all: number) => (modes.positioned ? positioned(all) : all)
   for (let tries = 1; ; tries++) {
     try {
-      return await on.open(real, APPEND)
+      return await on.open(real, flags(APPEND))
     } catch (error) {
       if (errorCode(asError(error)) !== 'ENOENT') throw error
     }
     let handle: Handle
     try {
-      handle = await on.open(real, CREATE, mode)
+      handle = await on.open(real, flags(CREATE), mode)
     } catch (error) {
       // Somebody else made it in between.
       if (errorCode(asError(error)) === 'EEXIST' && tries < 3) continue

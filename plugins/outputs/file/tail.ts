@@ -1,6 +1,9 @@
 // Where the last whole line of a file ends, after a crash or a power cut may have left half of one behind it.
+
+import type { Layout } from '../../lib/export/layout.ts'
 import type { Handle } from './disk.ts'
 import { type Compression, readAt, wholeMembers } from './members.ts'
+import { wholeElements, wholeRows, withoutEnds } from './structure.ts'
 
 const LINE_END = 10
 const STEP = 1024 * 1024
@@ -8,10 +11,19 @@ const STEP = 1024 * 1024
 const UNSYNCED = 64 * 1024 * 1024
 
 /**
- * How long the file is without what is torn, in bytes; never less than `base`, which must be the end of a line or member.
+ * Where a file's last whole record ends, in bytes; never less than `base`, which must be the end of a record or member. What the layout
+ * has behind the last record does not count.
  */
-export async function wholeLength(handle: Handle, base: number, size: number, compression: Compression): Promise<number> {
-  if (compression !== 'none') return wholeMembers(handle, base, size, compression)
+export async function wholeLength(
+  handle: Handle,
+  base: number,
+  size: number,
+  compression: Compression,
+  layout: Layout,
+): Promise<number> {
+  if (compression !== 'none') return withoutEnds(handle, base, await wholeMembers(handle, base, size, compression), layout)
+  if (layout.format === 'csv') return wholeRows(handle, base, size)
+  if (layout.format === 'json') return wholeElements(handle, base, size)
   const hole = await firstHole(handle, Math.max(base, size - UNSYNCED), size)
   return lastLineEnd(handle, base, hole)
 }
