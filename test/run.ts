@@ -4,6 +4,7 @@
 //   npm run test:full              everything, whole
 //   npm test -- [--full] FILE …    these test files only
 //   npm run test:full -- --long    of the test files only those that have a long form, whole: after an npm test
+//   npm run test:services          the tests against real servers (test/services), which it starts; -- --full: more records and kills
 //   npm test -- --seed N …         other random choices; "random" picks a seed and prints it
 import { type SpawnOptions, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -17,7 +18,12 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name: string) => `${root}/node_modules/.bin/${name}`
 const { values: flags, positionals: only } = parseArgs({
   allowPositionals: true,
-  options: { full: { type: 'boolean' }, long: { type: 'boolean', default: false }, seed: { type: 'string' } },
+  options: {
+    full: { type: 'boolean' },
+    long: { type: 'boolean', default: false },
+    services: { type: 'boolean', default: false },
+    seed: { type: 'string' },
+  },
 })
 if (flags.full) process.env['PENSTOCK_TEST_FULL'] = '1'
 if (flags.seed !== undefined) {
@@ -69,11 +75,16 @@ async function step(name: string, command: string, args: readonly string[]): Pro
   console.log(`${code === 0 ? 'ok    ' : 'FAILED'}  ${name} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
 }
 
+async function filesOf(pattern: string): Promise<string[]> {
+  const files: string[] = []
+  for await (const file of glob(pattern, { cwd: root })) files.push(file)
+  return files.sort()
+}
+
 /** The tests of every pipeline that has some, as `penstock test` runs them. */
 async function pipelineTests(): Promise<void> {
-  const files: string[] = []
-  for await (const file of glob('pipelines/*.yaml', { cwd: root })) files.push(file)
-  const code = await run(process.execPath, ['core/cli/main.ts', 'test', ...files.sort()], line => {
+  const files = await filesOf('pipelines/*.yaml')
+  const code = await run(process.execPath, ['core/cli/main.ts', 'test', ...files], line => {
     const counts = /^(\d+) passed, (\d+) failed$/.exec(line)
     if (!counts) console.log(line)
     passed += Number(counts?.[1] ?? 0)
@@ -91,7 +102,9 @@ async function testFiles(files: readonly string[]): Promise<void> {
     writeFileSync(built, '')
   }
   let inFailure = false
-  const args = ['run', '--reporter=tap', '--disable-coverage', '--jobs=2', `--timeout=${flags.full ? 1800 : 150}`, ...files]
+  // Servers take their time to start, and a core or two.
+  const [jobs, seconds] = flags.services ? [1, 3_600] : [2, flags.full ? 1_800 : 150]
+  const args = ['run', '--reporter=tap', '--disable-coverage', `--jobs=${jobs}`, `--timeout=${seconds}`, ...files]
   const code = await run(bin('tap'), args, line => {
     // Depth 1: the tests of a file; deeper lines are their assertions.
     const result = /^ {4}(not )?ok \d+ - (.*)$/.exec(line)
@@ -139,17 +152,13 @@ async function noSecretIsLeft(): Promise<void> {
 
 const started = performance.now()
 if (only.length > 0) await testFiles(only)
-else if (flags.long) {
-  const files: string[] = []
-  for await (const file of glob('test/{core,plugins,faults}/**/*.test.ts', { cwd: root })) if (reaches(file)) files.push(file)
-  await testFiles(files.sort())
-} else {
+else if (flags.long) await testFiles((await filesOf('test/{core,plugins,faults}/**/*.test.ts')).filter(file => reaches(file)))
+else if (flags.services) await testFiles(await filesOf('test/services/**/*.test.ts'))
+else {
   await step('types', bin('tsc'), ['-p', '.'])
   await step('lint', bin('biome'), ['check'])
   await pipelineTests()
-  const files: string[] = []
-  for await (const file of glob('test/{core,plugins,faults}/**/*.test.ts', { cwd: root })) files.push(file)
-  await testFiles(files.sort())
+  await testFiles(await filesOf('test/{core,plugins,faults}/**/*.test.ts'))
 }
 await noSecretIsLeft()
 console.log(`in ${((performance.now() - started) / 1000).toFixed(0)} s`)

@@ -13,6 +13,7 @@ const CORE: Readonly<Record<string, () => Promise<{ verb: Verb }>>> = {
   plugins: () => import('./plugins.ts'),
   dlq: () => import('./dlq.ts'),
   state: () => import('./state.ts'),
+  setup: () => import('./setup.ts'),
 }
 
 /** Runs a command line and gives the exit code. Never throws. */
@@ -42,7 +43,9 @@ export async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(`${await version()}\n`)
       return EXIT.ok
     }
-    if (rest.includes('--help') || rest.includes('-h')) {
+    const isHelp = (arg: string) => arg === '--help' || arg === '-h'
+    // What follows the name of an output is for its plugin.
+    if (name === 'setup' ? rest[0] !== undefined && isHelp(rest[0]) : rest.some(isHelp)) {
       process.stdout.write(`${await helpOf(name)}\n`)
       return EXIT.ok
     }

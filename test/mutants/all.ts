@@ -2,6 +2,7 @@
 import { azureBlob } from './azure-blob.ts'
 import { dedupe } from './dedupe.ts'
 import { elasticsearch } from './elasticsearch.ts'
+import { elasticsearchSetup } from './elasticsearch-setup.ts'
 import { eventIds } from './event-ids.ts'
 import { fileExport } from './file-export.ts'
 import { fileInput } from './file-input.ts'
@@ -30,6 +31,7 @@ export const mutants: readonly Mutant[] = [
   o365Reading,
   o365Service,
   elasticsearch,
+  elasticsearchSetup,
   fileExport,
   azureBlob,
 ].flat()

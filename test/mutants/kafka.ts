@@ -16,7 +16,7 @@ export const kafka: readonly Mutant[] = [
     {
       name: 'kafka-partition-anew',
       breaks: 'A batch that goes again has other messages for a partition',
-      find: 'if (entry.partition !== undefined) return entry.partition',
+      find: 'entry.partition = partition\n',
       replace: '',
     },
     {

@@ -116,8 +116,8 @@ export const sql: readonly Mutant[] = [
     {
       name: 'sql-ties-lost',
       breaks: 'Of rows with the same time those behind the border of a page are lost',
-      find: 'return `${least} AND (${more} OR (${equal} AND ${behind(rest, others, name, place)}))`',
-      replace: 'return more',
+      find: 'if (rest.length === 0) return',
+      replace: 'if (rest.length >= 0) return',
     },
     {
       name: 'sql-same-key-passed-over',

@@ -7,7 +7,7 @@ import { asError, errorCode, PenstockError, RetryableError } from '../../../core
 import type { Clock } from '../../../core/plugin/interfaces.ts'
 import { waitOf } from '../../lib/http/retry-after.ts'
 import { type Secret, secretOf } from '../../lib/secret.ts'
-import type { Target } from './connection-options.ts'
+import type { Auth, Target } from './connection-options.ts'
 
 export interface Answer {
   readonly status: number
@@ -116,7 +116,8 @@ export async function connect(target: Target, clock: Pick<Clock, 'now'>, compres
   }
 }
 
-function authorization(auth: NonNullable<Target['auth']>, secret: string): string {
+/** The header for a user or a key. */
+export function authorization(auth: Auth, secret: string): string {
   if (auth.kind === 'basic') return `Basic ${Buffer.from(`${auth.user}:${secret}`).toString('base64')}`
   // Both ways in which Elasticsearch shows a key.
   return `ApiKey ${secret.includes(':') ? Buffer.from(secret).toString('base64') : secret}`

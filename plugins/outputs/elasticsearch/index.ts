@@ -8,6 +8,7 @@ import { connect } from './connection.ts'
 import { targetOf } from './connection-options.ts'
 import { INDEX_RULES, STREAM_RULES } from './names.ts'
 import { OPTIONS } from './options.ts'
+import { setupVerb } from './setup/usage.ts'
 import { Writing } from './writing.ts'
 
 /** Elasticsearch takes no longer `_id`. Bytes. */
@@ -37,6 +38,7 @@ Works with Elasticsearch 8.19 and 9.`,
     { hosts: ['https://es1.example:9200', 'https://es2.example:9200'], api_key: 'aWQ6a2V5', ca: '/etc/penstock/es-ca.pem' },
     { hosts: ['https://es.example:9200'], username: 'penstock', password: 'secret', index: 'audit-%{+yyyy.MM}', max_requests: 2 },
   ],
+  setup: setupVerb,
   create(options, site) {
     const target = targetOf(options, site)
     const { index, namespace, compression, max_requests } = options
