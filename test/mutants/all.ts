@@ -11,11 +11,14 @@ import { delivery } from './flow-delivery.ts'
 import { settling } from './flow-settling.ts'
 import { workers } from './flow-workers.ts'
 import { framing } from './framing.ts'
+import { httpOutput } from './http-output.ts'
 import type { Mutant } from './mutant.ts'
 import { o365Parts } from './o365-parts.ts'
 import { o365Reading } from './o365-reading.ts'
 import { o365Service } from './o365-service.ts'
+import { splunkHec } from './splunk-hec.ts'
 import { state } from './state.ts'
+import { syslog } from './syslog.ts'
 
 export const mutants: readonly Mutant[] = [
   settling,
@@ -34,4 +37,7 @@ export const mutants: readonly Mutant[] = [
   elasticsearchSetup,
   fileExport,
   azureBlob,
+  httpOutput,
+  splunkHec,
+  syslog,
 ].flat()

@@ -1,51 +1,20 @@
 // The output elasticsearch on a real server: what it answers is what Penstock takes it for, and kills on both sides lose and repeat nothing.
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { memoryStore } from '../../core/cli/memory-store.ts'
 import type { Chunk } from '../../core/plugin/interfaces.ts'
 import type { JsonObject } from '../../core/plugin/json.ts'
 import { chunkOf, imbalance, inProcess } from '../kit/in-process.ts'
-import { scratch } from '../kit/kill-run.ts'
-import { start as startProgram } from '../kit/process.ts'
-import { full, randomOf } from '../kit/rounds.ts'
 import { tcpProxy } from '../kit/tcp-proxy.ts'
 import { until } from '../kit/until.ts'
 import { outputOn } from '../plugins/elasticsearch-support.ts'
-import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from './elasticsearch/server.ts'
+import { elasticsearchMissing } from './elasticsearch/server.ts'
+import { count, events, STREAM, serverIn, TEMPLATE } from './elasticsearch-support.ts'
 
 t.setTimeout(3_000_000)
 
 const skip = elasticsearchMissing() ?? false
-const STREAM = 'logs-o365.audit-test'
-const SIZE = full ? { records: 100_000, kills: 30 } : { records: 20_000, kills: 3 }
-
-const TEMPLATE = {
-  index_patterns: ['logs-*-*'],
-  priority: 500,
-  data_stream: {},
-  template: {
-    mappings: {
-      properties: { '@timestamp': { type: 'date' }, source: { properties: { ip: { type: 'ip' } } }, n: { type: 'long' } },
-    },
-  },
-}
-
-function events(count: number, from = 0, more: JsonObject = {}): JsonObject[] {
-  return Array.from({ length: count }, (_, index) => ({
-    '@timestamp': '2026-05-01T10:00:00Z',
-    n: from + index,
-    event: { id: `e${from + index}`, dataset: 'o365.audit' },
-    ...more,
-  }))
-}
-
-async function serverIn(t: Test, options: Partial<Parameters<typeof startElasticsearch>[0]> = {}) {
-  const server = await startElasticsearch({ folder: scratch(t), ...options })
-  t.teardown(() => server.stop())
-  return server
-}
-
 async function run(t: Test, url: string, records: readonly JsonObject[], options: JsonObject = {}, again = false) {
   const chunks: Chunk[] = []
   for (let at = 0; at < records.length; at += 50) chunks.push(chunkOf(records.slice(at, at + 50), { again }))
@@ -70,12 +39,6 @@ async function run(t: Test, url: string, records: readonly JsonObject[], options
   })
   const letters = async () => (await store.letters.list({})).map(({ error }) => error)
   return { ended, letters, health, figures: () => pipeline.figures().outputs[0] ?? { retried: 0, delivered: 0, inFlight: 0 } }
-}
-
-async function count(server: ElasticsearchServer, name: string): Promise<number> {
-  await server.request('POST', `/${name}/_refresh`)
-  const { status, json } = await server.request('GET', `/${name}/_count`)
-  return status === 200 ? json.count : 0
 }
 
 t.test('documents, repeats, refusals, missing and blocked indices, failure stores, rollovers', { skip }, async t => {
@@ -264,89 +227,3 @@ t.test(
     t.equal(await count(server, STREAM), 60)
   },
 )
-
-t.test(`${SIZE.records} records, program and server killed ${SIZE.kills} times each: each is there once`, { skip }, async t => {
-  const folder = scratch(t)
-  const random = randomOf(600)
-  let server = await startElasticsearch({ folder: join(folder, 'es') })
-  t.teardown(() => server.stop())
-  await server.request('PUT', '/_index_template/logs', TEMPLATE)
-  const proxy = await tcpProxy({
-    get port() {
-      return Number(new URL(server.url).port)
-    },
-  })
-  t.teardown(() => proxy.close())
-  let sent = 0
-  proxy.request(piece => {
-    sent += piece.length
-    return 'pass'
-  })
-  const lines = events(SIZE.records, 0, { text: 'x'.repeat(200) }).map(event => JSON.stringify(event))
-  writeFileSync(join(folder, 'in.ndjson'), `${lines.join('\n')}\n`)
-  mkdirSync(join(folder, 'state'))
-  writeFileSync(
-    join(folder, 'pipeline.yaml'),
-    JSON.stringify({
-      name: 'killed',
-      inputs: [{ type: 'file', paths: ['in.ndjson'] }],
-      outputs: [
-        {
-          ...{ type: 'elasticsearch', hosts: [`http://127.0.0.1:${proxy.port}`], namespace: 'test', timeout_ms: 5_000 },
-          ...{ batch: { max_events: 100, max_ms: 20 }, retry: { min_ms: 50, max_ms: 500 } },
-        },
-      ],
-    }),
-  )
-  const begin = () => startProgram(['run', 'pipeline.yaml', '--log-format', 'json', '--no-progress'], { cwd: folder })
-  const moved = (bytes: number) => {
-    const goal = sent + bytes
-    return () => sent >= goal
-  }
-  let program = begin()
-  let over = false
-  const watch = () => {
-    over = false
-    void program.ended.then(() => {
-      over = true
-    })
-  }
-  watch()
-  const share = (lines.join('').length * 1.3) / (SIZE.kills * 2 + 1)
-  let kills = 0
-  for (let round = 0; round < SIZE.kills; round++) {
-    const wait = moved(share * (0.5 + random()))
-    await until(
-      () => wait() || over,
-      () => 'nothing goes to the server',
-      { ms: 120_000 },
-    )
-    if (over) break
-    if (random() < 0.5) await server.request('POST', `/${STREAM}/_rollover`)
-    await server.kill()
-    server = await startElasticsearch({ folder: join(folder, 'es') })
-    const then = moved(share * 0.5 * random())
-    await until(
-      () => then() || over,
-      () => 'nothing goes to the server',
-      { ms: 120_000 },
-    )
-    if (over) break
-    program.child.kill('SIGKILL')
-    await program.ended
-    if (random() < 0.5) await server.request('POST', `/${STREAM}/_rollover`)
-    program = begin()
-    watch()
-    kills++
-  }
-  const { code, stderr, stdout } = await program.ended
-  t.equal(code, 0, stderr)
-  t.comment(`${kills} kills of both; ${stdout.replace(/\s+/g, ' ')}`)
-  t.equal(kills, SIZE.kills, 'the work was not over before')
-  t.equal(await count(server, STREAM), SIZE.records)
-  const { json } = await server.request('POST', `/${STREAM}/_search`, {
-    size: 0,
-    aggs: { different: { cardinality: { field: 'n', precision_threshold: 40_000 } }, sum: { sum: { field: 'n' } } },
-  })
-  t.equal(json.aggregations.sum.value, (SIZE.records * (SIZE.records - 1)) / 2, 'each number once')
-})

@@ -1,26 +1,34 @@
 // An HTTP client for services that are asked for ever: certificates of one's own, proxies, limits on everything, no redirects.
-import { readFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { Dispatcher } from 'undici'
-import { asError, errorCode, isAbort, OptionError, PenstockError } from '../../../core/plugin/errors.ts'
+import { asError, errorCode, isAbort, PenstockError } from '../../../core/plugin/errors.ts'
 import type { Clock } from '../../../core/plugin/interfaces.ts'
+import { checkHost, PrivateAddressError, publicOnly } from './public-only.ts'
+import { type TlsFiles, tlsAdvice, tlsSettings } from './tls.ts'
 
-export interface HttpOptions {
+export interface HttpOptions extends TlsFiles {
   readonly clock: Clock
-  /** A PEM file: certificates that are trusted beside those of the system. */
-  readonly ca?: string | undefined
   /** For every request but those that NO_PROXY names; without it HTTPS_PROXY holds. */
   readonly proxy?: string | undefined
   /** Connections to one host at once. Default: 32. */
   readonly connections?: number
+  /** What a connection may take. Default: 10 s. Milliseconds. */
+  readonly connectMs?: number
+  /** Without a byte for so long, an answer is given up, before its head or in its body. Default: 60 s. Milliseconds. */
+  readonly silenceMs?: number
+  /** Requests at once have connections of their own: never HTTP/2. */
+  readonly http1?: boolean
+  /** Connects to addresses of the public internet alone, and through no proxy, since a proxy looks names up itself. */
+  readonly publicOnly?: boolean
 }
 
 export interface HttpRequest {
-  readonly method?: 'GET' | 'POST'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
+  /** Bytes must stay as they are until the answer is there. */
+  readonly body?: string | Uint8Array
   readonly signal: AbortSignal
   /** What the whole exchange may take. Default: 10 minutes. Milliseconds. */
   readonly totalMs?: number
@@ -46,44 +54,24 @@ export interface HttpClient {
   close(): Promise<void>
 }
 
-/** No answer, or not all of it. `code`: the system's or undici's, `PEN_HTTP_TOO_LONG`, `PEN_HTTP_ENCODING` or `PEN_HTTP_TIMEOUT`. */
+/**
+ * No answer, or not all of it. `code`: the system's or undici's, `PEN_HTTP_TOO_LONG`, `PEN_HTTP_ENCODING`, `PEN_HTTP_TIMEOUT` or
+ * `PEN_PRIVATE_ADDRESS`.
+ */
 export class HttpError extends PenstockError {}
 
 const CONNECT_MS = 10_000
-const HEADERS_MS = 60_000
-/** Without a byte for so long, a body is given up. */
-const IDLE_MS = 60_000
+const SILENCE_MS = 60_000
 const TOTAL_MS = 600_000
 const MAX_BYTES = 256 * 1024 * 1024
 const CONNECTIONS = 32
 const ERROR_TEXT_BYTES = 16 * 1024
 
-const SIGNED_BY_NOBODY = 'its certificate is signed by nobody that is trusted here; name the PEM file of who signed it with ca'
-/** What an operator can do about a failed TLS handshake. */
-const TLS_ADVICE: Readonly<Record<string, string>> = {
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: SIGNED_BY_NOBODY,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: SIGNED_BY_NOBODY,
-  SELF_SIGNED_CERT_IN_CHAIN:
-    'its certificate is signed by nobody that is trusted here (a proxy that reads along?); name the PEM file of who signed it with ca',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is signed by itself; name its PEM file with ca',
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
-}
-
-/** Loads undici: to be called in a plugin's `open`, on the main thread. */
-export async function openHttp({ clock, ca, proxy, connections = CONNECTIONS }: HttpOptions): Promise<HttpClient> {
-  const { EnvHttpProxyAgent, request: send } = await import('undici')
-  const { rootCertificates } = await import('node:tls')
-  const trusted = ca === undefined ? {} : { ca: [...rootCertificates, readPem(ca)] }
-  const agent: Dispatcher = new EnvHttpProxyAgent({
-    ...(proxy !== undefined && { httpProxy: proxy, httpsProxy: proxy }),
-    connections,
-    headersTimeout: HEADERS_MS,
-    bodyTimeout: IDLE_MS,
-    connect: { ...trusted, timeout: CONNECT_MS },
-    requestTls: trusted,
-    proxyTls: trusted,
-  })
+/** Loads undici: to be called in a plugin's `open`, on the main thread. Rejects with an OptionError when a file cannot be used. */
+export async function openHttp(options: HttpOptions): Promise<HttpClient> {
+  const { clock, publicOnly: guarded = false } = options
+  const { request: send } = await import('undici')
+  const agent = await agentOf(options)
 
   return {
     async request(url, { method = 'GET', headers = {}, body, signal, totalMs = TOTAL_MS, maxBytes = MAX_BYTES }) {
@@ -98,6 +86,7 @@ export async function openHttp({ clock, ca, proxy, connections = CONNECTIONS }: 
         return limit.signal.aborted ? limit.signal.reason : httpError(url, thrown)
       }
       try {
+        if (guarded) checkHost(url)
         const answer = await send(url, {
           method,
           headers: { 'accept-encoding': 'gzip', ...headers },
@@ -142,6 +131,28 @@ export async function openHttp({ clock, ca, proxy, connections = CONNECTIONS }: 
   }
 }
 
+async function agentOf(options: HttpOptions): Promise<Dispatcher> {
+  const { proxy, connections = CONNECTIONS, connectMs = CONNECT_MS, silenceMs = SILENCE_MS, http1, publicOnly: guarded } = options
+  const { Agent, EnvHttpProxyAgent } = await import('undici')
+  const trusted = tlsSettings(options)
+  const shared = {
+    connections,
+    headersTimeout: silenceMs,
+    bodyTimeout: silenceMs,
+    ...(http1 && { allowH2: false }),
+  }
+  const connect = { ...trusted, timeout: connectMs }
+  if (guarded) return new Agent({ ...shared, connect: { ...connect, lookup: publicOnly() } })
+  return new EnvHttpProxyAgent({
+    ...shared,
+    ...(proxy !== undefined && { httpProxy: proxy, httpsProxy: proxy }),
+    connect,
+    requestTls: trusted,
+    // A client certificate is for the destination, not for a proxy.
+    proxyTls: tlsSettings({ ca: options.ca }),
+  })
+}
+
 /** The body without its encoding: gzip or none. Two, one on top of the other, are a bomb rather than an answer. */
 async function* decoded({ headers, body }: Dispatcher.ResponseData, maxBytes: number, url: URL): AsyncGenerator<Buffer> {
   const encoding = String(headers['content-encoding'] ?? 'identity')
@@ -175,19 +186,8 @@ function httpError(url: URL, thrown: unknown): Error {
   const error = asError(thrown)
   const cause = error.cause instanceof Error ? error.cause : error
   const code = errorCode(cause)
-  const why = TLS_ADVICE[code] ?? cause.message
-  return new HttpError(code, `no answer from ${url.host}: ${why}${TLS_ADVICE[code] || why.includes(code) ? '' : ` (${code})`}`, {
-    cause: thrown,
-  })
-}
-
-function readPem(path: string): string {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new OptionError('ca', `the file ${path} cannot be read: ${asError(cause).message}`, { cause })
-  }
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new OptionError('ca', `${path} holds no certificate in PEM`)
-  return text
+  const advice = tlsAdvice(cause)
+  const why = advice ?? cause.message
+  const known = advice !== undefined || cause instanceof PrivateAddressError || why.includes(code)
+  return new HttpError(code, `no answer from ${url.host}: ${why}${known ? '' : ` (${code})`}`, { cause: thrown })
 }
