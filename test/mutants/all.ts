@@ -17,6 +17,7 @@ import { o365Parts } from './o365-parts.ts'
 import { o365Reading } from './o365-reading.ts'
 import { o365Service } from './o365-service.ts'
 import { splunkHec } from './splunk-hec.ts'
+import { sql } from './sql.ts'
 import { state } from './state.ts'
 import { syslog } from './syslog.ts'
 
@@ -40,4 +41,5 @@ export const mutants: readonly Mutant[] = [
   httpOutput,
   splunkHec,
   syslog,
+  sql,
 ].flat()

@@ -40,10 +40,10 @@ export function replacing(items: readonly Item[], there: ReadonlyMap<number, Pla
 
 /**
  * What became of one item.
- * there: it was delivered before. spilled: it lies in the failure store. busy: again, when the destination has recovered.
+ * replaced: it has taken the place of another one. there: it was delivered before. spilled: it lies in the failure store. busy: again, when the destination has recovered.
  * missing: there is no such index. barred: the key lacks a right. refused: it will never be taken.
  */
-export type Fate = 'made' | 'there' | 'spilled' | 'busy' | 'missing' | 'barred' | 'refused'
+export type Fate = 'made' | 'replaced' | 'there' | 'spilled' | 'busy' | 'missing' | 'barred' | 'refused'
 
 export interface Judged {
   readonly fate: Fate
@@ -52,6 +52,7 @@ export interface Judged {
 }
 
 const MADE: Judged = { fate: 'made', why: '' }
+const REPLACED: Judged = { fate: 'replaced', why: '' }
 const THERE: Judged = { fate: 'there', why: '' }
 
 /** The parts of a bulk answer, one for each item; undefined where it is no such answer. */
@@ -71,7 +72,7 @@ export function partsOf(json: unknown): readonly JsonObject[] | undefined {
 export function judge(part: JsonObject): Judged {
   const status = Number(part['status'])
   if (status === 200 || status === 201) {
-    if (part['failure_store'] !== 'used') return MADE
+    if (part['failure_store'] !== 'used') return status === 201 ? MADE : REPLACED
     return { fate: 'spilled', why: 'it lies in the failure store of its data stream: the mapping did not take it' }
   }
   if (status === 409) return THERE

@@ -35,7 +35,7 @@ export class Writing {
   readonly #query: Readonly<Record<string, string>>
   /** By index: since when it is known to be missing; monotonic milliseconds. */
   readonly #missing = new Map<string, number>()
-  readonly #counts = { created: 0, before: 0, spilled: 0, again: 0, refused: 0 }
+  readonly #counts = { created: 0, replaced: 0, before: 0, spilled: 0, again: 0, refused: 0 }
   #toldSpilled = Number.NEGATIVE_INFINITY
 
   constructor(options: WritingOptions) {
@@ -77,11 +77,12 @@ export class Writing {
   }
 
   summary(): Summary {
-    const { created, before, spilled, again, refused } = this.#counts
+    const { created, replaced, before, spilled, again, refused } = this.#counts
     return {
       title: `Elasticsearch output ${this.#options.context.id}`,
       rows: [
         ['created', created],
+        ...(replaced > 0 ? [['replaced', replaced] as const] : []),
         ['there before', before],
         ...(spilled > 0 ? [['in failure stores', spilled] as const] : []),
         ...(again > 0 ? [['tried again', again] as const] : []),
@@ -121,6 +122,9 @@ export class Writing {
     switch (fate) {
       case 'made':
         this.#delivered(1, 'created')
+        return undefined
+      case 'replaced':
+        this.#count('replaced', 'elasticsearch_replaced', 'Documents whose place an event has taken')
         return undefined
       case 'there':
         // Somebody has changed it since it was looked up.
@@ -208,7 +212,7 @@ export class Writing {
     else this.#count('before', 'elasticsearch_there_before', 'Events whose document was there already', by)
   }
 
-  #count(what: 'created' | 'before' | 'spilled' | 'again' | 'refused', name: string, help: string, by = 1): void {
+  #count(what: 'created' | 'replaced' | 'before' | 'spilled' | 'again' | 'refused', name: string, help: string, by = 1): void {
     this.#counts[what] += by
     this.#options.context.metrics.count(name, help, by)
   }
