@@ -12,6 +12,7 @@ import { settling } from './flow-settling.ts'
 import { workers } from './flow-workers.ts'
 import { framing } from './framing.ts'
 import { httpOutput } from './http-output.ts'
+import { kafka } from './kafka.ts'
 import type { Mutant } from './mutant.ts'
 import { o365Parts } from './o365-parts.ts'
 import { o365Reading } from './o365-reading.ts'
@@ -42,4 +43,5 @@ export const mutants: readonly Mutant[] = [
   splunkHec,
   syslog,
   sql,
+  kafka,
 ].flat()

@@ -1,0 +1,5 @@
+// kafkajs-snappy comes without types.
+declare module 'kafkajs-snappy' {
+  const codec: () => unknown
+  export default codec
+}
