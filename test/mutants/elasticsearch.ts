@@ -56,12 +56,12 @@ export const elasticsearch: readonly Mutant[] = [
       {
         name: 'repeats-not-looked-up',
         breaks: 'After a rollover what is sent again is there twice',
-        find: 'items.flatMap((item, index) => (item.again ? [index] : []))',
+        find: '(item.again || replace ? [index] : [])',
         replace: '[]',
         tests: [`${OUTPUT} > ${ROLLOVER}`],
       },
       {
-        name: 'refused-key-kept',
+        name: 'es-refused-key-kept',
         breaks: 'A new key in its file is never read',
         find: 'connection.renewed()',
         replace: 'connection === undefined',

@@ -92,7 +92,7 @@ export const kafka: readonly Mutant[] = [
   ]),
   ...mutantsOf(
     'plugins/outputs/kafka/topic-rules.ts',
-    ['plugins/contract-outputs > kafka'],
+    ['plugins/contract-outputs'],
     [
       {
         name: 'kafka-any-topic',

@@ -104,7 +104,7 @@ export function encoded(output: Output, records: readonly JsonObject[]): Item[] 
   const buffer = writer.finish()
   let start = 0
   return parts.map(({ address, end, id }) => {
-    const item = { bytes: buffer.subarray(start, end), memory: buffer, start, end, address, id, tries: 0 }
+    const item = { bytes: buffer.subarray(start, end), memory: buffer, start, end, address, id, tries: 0, again: false }
     start = end
     return item
   })
@@ -113,7 +113,7 @@ export function encoded(output: Output, records: readonly JsonObject[]): Item[] 
 export function itemsOf(lines: readonly string[]): Item[] {
   return lines.map(line => {
     const bytes = Buffer.from(`${line}\n`)
-    return { bytes, memory: bytes, start: 0, end: bytes.length, address: {}, id: line, tries: 0 }
+    return { bytes, memory: bytes, start: 0, end: bytes.length, address: {}, id: line, tries: 0, again: false }
   })
 }
 

@@ -1,7 +1,7 @@
 // Microsoft's service as a client must see it: where links may lead, what each refusal means, and how fast it may be asked.
 import t from 'tap'
-import { Budget } from '../../plugins/lib/microsoft/service/budget.ts'
 import { waitOf } from '../../plugins/lib/http/retry-after.ts'
+import { Budget } from '../../plugins/lib/microsoft/service/budget.ts'
 import { serviceError } from '../../plugins/lib/microsoft/service/failure.ts'
 import { pinnedLink } from '../../plugins/lib/microsoft/service/links.ts'
 import { remedyOf } from '../../plugins/lib/microsoft/service/remedies.ts'

@@ -126,7 +126,14 @@ export class Completeness {
       ends[index] = end
     })
     const meta = { tenant: settings.tenantId, ...(settings.name !== undefined && { tenant_name: settings.name }) }
-    return { bytes: Buffer.from(events.join('\n')), ends, meta, partition: `${settings.tenantId}/completeness`, last: true, again: false }
+    return {
+      bytes: Buffer.from(events.join('\n')),
+      ends,
+      meta,
+      partition: `${settings.tenantId}/completeness`,
+      last: true,
+      again: false,
+    }
   }
 
   #told(): Told[] {

@@ -36,7 +36,13 @@ Works with Elasticsearch 8.19 and 9.`,
   batch: { max_events: 2_000, max_bytes: 2 * 1024 * 1024, max_ms: 500 },
   examples: [
     { hosts: ['https://es1.example:9200', 'https://es2.example:9200'], api_key: 'aWQ6a2V5', ca: '/etc/penstock/es-ca.pem' },
-    { hosts: ['https://es.example:9200'], username: 'penstock', password: 'secret', index: 'audit-%{+yyyy.MM}', max_requests: 2 },
+    {
+      hosts: ['https://es.example:9200'],
+      username: 'penstock',
+      password: 'made-up-password',
+      index: 'audit-%{+yyyy.MM}',
+      max_requests: 2,
+    },
   ],
   setup: setupVerb,
   create(options, site) {
