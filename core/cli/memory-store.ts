@@ -1,11 +1,13 @@
 // A store in memory, for work that must leave no trace: `penstock test`, and tests of plugins.
 import type { Json } from '../plugin/json.ts'
 import type { DeadLetter, LetterFilter, Store, StoredLetter } from '../state/types.ts'
+import { type MemoryQueue, memoryQueue } from './memory-queue.ts'
 
 /** Keeps everything until it is forgotten with the object. */
 export function memoryStore(): Store & { readonly stored: readonly StoredLetter[] } {
   const positions = new Map<string, readonly [string, string, string, Json, string]>()
   const rows = new Map<string, Map<string, Json | Uint8Array>>()
+  const queues = new Map<string, MemoryQueue>()
   let letters: StoredLetter[] = []
   let ids = 0
   const at = new Date(0).toISOString()
@@ -88,6 +90,24 @@ export function memoryStore(): Store & { readonly stored: readonly StoredLetter[
         rows.delete(scope)
       }
       return gone
+    },
+    openQueue: async (pipeline, output, maxBytes, window) => {
+      const key = `${pipeline}.${output}`
+      const queue = queues.get(key) ?? memoryQueue()
+      queues.set(key, queue)
+      return queue.open(maxBytes, window)
+    },
+    async queues() {
+      return [...queues].map(([key, queue]) => {
+        const [pipeline = '', output = ''] = key.split('.')
+        return { pipeline, output, ...queue.totals() }
+      })
+    },
+    async dropQueue(pipeline, output) {
+      const key = `${pipeline}.${output}`
+      const events = queues.get(key)?.totals().events ?? 0
+      queues.delete(key)
+      return events
     },
     async close() {},
   }

@@ -69,7 +69,7 @@ function line(figures: Figures, rate: number): string {
   )
   const outputs = figures
     .flatMap(one => one.figures.outputs)
-    .map(({ id, delivered }) => `${id} ${number(delivered)}`)
+    .map(({ id, delivered, queue }) => `${id} ${number(delivered)}${queue?.events ? ` (${number(queue.events)} queued)` : ''}`)
     .join(', ')
   const parts = [`read ${number(read)}`, `delivered: ${outputs || 'nothing yet'}`, `${number(rate)} events/s`]
   if (dead > 0) parts.push(`dead letters ${number(dead)}`)

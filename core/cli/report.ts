@@ -43,10 +43,10 @@ function pipelineReport(
     ['read', number(counts.read), counts.replayed > 0 ? `${number(counts.replayed)} of them dead letters, replayed` : ''],
   ]
   if (counts.created > 0) rows.push(['created', number(counts.created), 'by splitting events'])
-  for (const { id, delivered, retried, inFlight } of outputs) {
+  for (const { id, delivered, retried, inFlight, queue } of outputs) {
     const notes = [`to ${id}`]
     if (retried > 0) notes.push(`${number(retried)} tries more`)
-    if (inFlight > 0) notes.push(`${number(inFlight)} left for the next start`)
+    if (inFlight > 0) notes.push(`${number(inFlight)} left for the next start${queue ? ', in its disk queue' : ''}`)
     rows.push(['delivered', number(delivered), notes.join(', ')])
   }
   rows.push(['dropped', number(counts.dropped), ''])

@@ -14,6 +14,7 @@ import { bootThread } from '../state/thread.ts'
 import { choice, commandLine, STATE_DIR, wholeNumber } from './args.ts'
 import { EXIT } from './exit-codes.ts'
 import { startProgress } from './progress.ts'
+import { leftBehind } from './queues.ts'
 import { report } from './report.ts'
 import { onSignals } from './signals.ts'
 import { isTerminal } from './terminal.ts'
@@ -76,8 +77,9 @@ export const verb: Verb = {
     const health = new Health()
     const supervisor = new Supervisor({ store, clock: systemClock, log, metrics, health })
     const figures = () => supervisor.figures()
-    metrics.source(() => pipelineFamilies(figures()))
+    metrics.source(() => pipelineFamilies(figures(), systemClock.now()))
     const running = configs.map(config => (workers === undefined ? config : { ...config, workers }))
+    for (const [pipeline, line] of leftBehind(await store.queues(), configs)) log(pipeline, 'queue').warn({}, line)
     const server = await startServer(running, { metrics, health, log: log('penstock', 'http') })
     const signals = onSignals(() => {
       log('penstock').info({}, 'stopping: what was read is delivered first; a second signal ends the process at once')

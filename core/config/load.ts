@@ -1,12 +1,13 @@
 // Loads pipeline files: everything is checked, and all errors of a file come at once, in its order.
 import { basename, dirname, extname, resolve } from 'node:path'
+import type { JsonObject } from '../plugin/json.ts'
 import { checkCreation } from './creation.ts'
 import { type Env, Filler } from './fill.ts'
 import { BEGIN, ConfigError, type Problem, type Report } from './problem.ts'
 import { readReport } from './read-report.ts'
 import { type Reading, ValueReader } from './reader.ts'
-import { checkHttp, checkRoutes, giveIds, idOf } from './rules.ts'
-import { BATCH, PIPELINE } from './skeleton.ts'
+import { checkHttp, checkQueues, checkRoutes, giveIds, idOf } from './rules.ts'
+import { BATCH, PIPELINE, QUEUE_BYTES } from './skeleton.ts'
 import { type Draft, readSteps, stepConfig } from './step.ts'
 import { readTests } from './tests.ts'
 import { child, items, type MapTree } from './tree.ts'
@@ -88,6 +89,7 @@ async function readPipeline(report: Report, tree: MapTree, file: string, env: En
   giveIds(report, drafts)
   const unmatched = checkRoutes(report, tree, top.unmatched, drafts)
   checkHttp(report, tree, top.http)
+  checkQueues(report, outputs)
   const tests = readTests(reading, child(tree, 'tests'), drafts)
   await checkCreation(report, drafts)
   if (report.failed) return undefined
@@ -112,6 +114,7 @@ function filterConfig(draft: Draft): FilterConfig {
 
 function outputConfig(draft: Draft): OutputConfig {
   const { when, batch, retry, max_tries } = draft.common
+  const { type, max_bytes = QUEUE_BYTES } = draft.common.queue as JsonObject
   return {
     ...stepConfig(draft),
     ...(typeof when === 'string' && { when: when.trim() }),
@@ -119,5 +122,6 @@ function outputConfig(draft: Draft): OutputConfig {
     batch: { ...BATCH, ...draft.found?.plugin.batch, ...(batch as object | undefined) },
     retry,
     max_tries,
+    ...(type === 'disk' && { queue: { max_bytes } }),
   } as OutputConfig
 }

@@ -102,6 +102,18 @@ export function checkRoutes(report: Report, root: MapTree, unmatched: unknown, {
   return output?.id
 }
 
+/** What only a disk queue has. */
+export function checkQueues(report: Report, outputs: readonly Draft[]): void {
+  for (const { tree, common } of outputs) {
+    const size = child(child(tree, 'queue'), 'max_bytes')
+    if (!size || !isObject(common.queue) || common.queue.type !== 'memory') continue
+    report.error(
+      size,
+      'only a disk queue has a max_bytes: add type: disk to it, or set in_flight_bytes of the pipeline, which bounds what waits in memory',
+    )
+  }
+}
+
 /** A server that others can reach must know who asks, and must not be overheard. */
 export function checkHttp(report: Report, root: MapTree, http: unknown): void {
   if (!isObject(http) || typeof http.host !== 'string') return

@@ -35,6 +35,8 @@ export interface OutputConfig extends StepConfig<PluginOf<'output'>> {
   readonly retry: { readonly min_ms: number; readonly max_ms: number }
   /** How often an item is tried that was rejected without being permanent. */
   readonly max_tries: number
+  /** A disk queue, and its size in bytes; absent where events wait in memory. */
+  readonly queue?: { readonly max_bytes: number }
 }
 
 export type TableConfig = StepConfig<PluginOf<'table'>>
@@ -74,6 +76,8 @@ export interface PipelineConfig {
   readonly name: string
   readonly description?: string
   readonly inputs: readonly InputConfig[]
+  /** Index of the only output that takes events; no gate is asked, as at a replay. For commands that send old records again. */
+  readonly only?: number
   readonly filters: readonly FilterConfig[]
   readonly tables: readonly TableConfig[]
   readonly outputs: readonly OutputConfig[]

@@ -20,7 +20,7 @@ export interface CommitterOptions {
 /** A commit that failed (a full disk) is tried again this often: what is settled stays in memory meanwhile. Milliseconds. */
 const RETRY_MS = 5_000
 /** What may pass by itself; any other failure ends the pipeline. */
-const PASSING = new Set(['ENOSPC', 'EDQUOT', 'PEN_STATE_IO', 'PEN_STATE_BUSY'])
+export const PASSING = new Set(['ENOSPC', 'EDQUOT', 'PEN_STATE_IO', 'PEN_STATE_BUSY'])
 
 export class Committer {
   readonly #options: CommitterOptions

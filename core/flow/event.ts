@@ -19,7 +19,7 @@ export class ChunkEvent implements Event {
   #start: number
   #end: number
   /** Set for the parts of a split: the whole's own id, and the id to have without one of its own. */
-  #whole: { readonly own: string | undefined; readonly id: string } | undefined
+  #whole: { readonly own: string | undefined; readonly id: string; readonly given: string | undefined } | undefined
   readonly #ids: EventIds | undefined
 
   constructor(fields: JsonObject, meta: Readonly<JsonObject>, bytes: Uint8Array, start: number, end: number, ids?: EventIds) {
@@ -42,6 +42,10 @@ export class ChunkEvent implements Event {
     return own ?? this.#ids?.own ?? hash('sha256', this.original, 'hex').slice(0, 32)
   }
 
+  get recordId(): string | undefined {
+    return this.#whole ? this.#whole.given : this.#ids?.given
+  }
+
   /** True when the source bytes were replaced: what the chunk holds must not be used for a dead letter then. */
   redacted = false
 
@@ -57,7 +61,7 @@ export class ChunkEvent implements Event {
     const { id } = this
     return parts.map((fields, index) => {
       const part = new ChunkEvent(fields, this.meta, this.#bytes, this.#start, this.#end)
-      part.#whole = { own, id: `${id}#${index + 1}` }
+      part.#whole = { own, id: `${id}#${index + 1}`, given: this.recordId }
       part.redacted = this.redacted
       return part
     })

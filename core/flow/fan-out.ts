@@ -3,10 +3,11 @@ import { masked, shortened } from '../observe/text.ts'
 import { errorCode } from '../plugin/errors.ts'
 import type { Address, Gate } from '../plugin/interfaces.ts'
 import type { DeadLetter } from '../state/types.ts'
+import type { DiskQueue } from './disk-queue.ts'
 import type { InFlight } from './in-flight.ts'
 import type { OutputStream } from './output-stream.ts'
 import type { GatedEvent, Packed, PackedOutput, TransformFault } from './packed.ts'
-import { QueuedItem, type Slice } from './queued-item.ts'
+import { QueuedItem, type RecordSource, type Slice } from './queued-item.ts'
 import { RECORD_ID } from './replay.ts'
 import type { TrackedChunk } from './tracked-chunk.ts'
 import type { Transformed } from './transformer.ts'
@@ -28,7 +29,8 @@ export interface FlowCounts {
 export interface FanOutOptions {
   readonly pipeline: string
   readonly inputs: readonly string[]
-  readonly outputs: readonly { readonly id: string; readonly stream: OutputStream }[]
+  /** `queue`: a disk queue before the output. */
+  readonly outputs: readonly { readonly id: string; readonly stream: OutputStream; readonly queue?: DiskQueue | undefined }[]
   readonly gates: readonly Gate[]
   readonly inFlight: InFlight
   readonly counts: FlowCounts
@@ -79,7 +81,11 @@ export class FanOut {
 
     const full: OutputStream[] = []
     for (const output of packed.outputs) {
-      const { stream } = outputs[output.output] as FanOutOptions['outputs'][number]
+      const { stream, queue } = outputs[output.output] as FanOutOptions['outputs'][number]
+      if (queue) {
+        this.#store(queue, tracked, output, admitted, recycle)
+        continue
+      }
       const items = this.#items(tracked, output, admitted, recycle)
       if (items.length > 0 && !stream.stream.write(items)) full.push(stream)
     }
@@ -94,19 +100,13 @@ export class FanOut {
 
   /** Dead-letters items that an output refused. Durable when it resolves. */
   async refused(output: string, refused: readonly { readonly item: QueuedItem; readonly error: Error }[]): Promise<void> {
-    await this.#options.letters.add(
-      refused.map(({ item, error }) =>
-        this.#letter(item.slice.chunk, {
-          record: item.record,
-          stage: 'output',
-          step: output,
-          code: errorCode(error),
-          error: error.message,
-          event: item.id,
-        }),
-      ),
-    )
-    for (const { item } of refused) item.slice.chunk.fail(item.owner)
+    const buried: DeadLetter[] = []
+    for (const { item, error } of refused) {
+      const fault = { stage: 'output', step: output, code: errorCode(error), error: error.message, event: item.id } as const
+      buried.push(this.#letter(await item.slice.source(item.record), fault))
+    }
+    await this.#options.letters.add(buried)
+    for (const { item } of refused) item.slice.fail(item.owner)
   }
 
   /** Asks the gates about every event that has keys. Gives, by index, whether it goes on. */
@@ -145,41 +145,46 @@ export class FanOut {
     admitted: readonly boolean[],
     recycle: Transformed['recycle'],
   ): readonly QueuedItem[] {
-    const { bytes, ends, ids, records, addresses, owners } = output
-    const items: QueuedItem[] = []
     let open = 0
     const slice: Slice = {
-      bytes,
-      chunk: tracked,
+      bytes: output.bytes,
+      again: tracked.again,
       settled: () => {
         if (--open > 0) return
         recycle(output)
         tracked.ack.release()
       },
+      source: record => this.#source(tracked, record),
+      fail: tracked.fail.bind(tracked),
     }
-    let start = 0
-    for (let index = 0; index < ends.length; index++) {
-      const end = ends[index] as number
-      const owner = owners?.[index] ?? -1
-      if (owner < 0 || admitted[owner]) {
-        items.push(
-          new QueuedItem(
-            slice,
-            start,
-            end,
-            ids[index] as string,
-            addresses?.[index] ?? NO_ADDRESS,
-            records[index] as number,
-            owner,
-          ),
-        )
-      }
-      start = end
-    }
+    const items = itemsOf(slice, output, admitted)
     open = items.length
     if (open > 0) tracked.ack.hold()
     else recycle(output)
     return items
+  }
+
+  /** Hands the items to a disk queue: for the chunk they are settled when they lie there. */
+  #store(
+    queue: DiskQueue,
+    tracked: TrackedChunk,
+    output: PackedOutput,
+    admitted: readonly boolean[],
+    recycle: Transformed['recycle'],
+  ): void {
+    const slice = queue.slice(output.bytes, tracked.again, () => recycle(output))
+    const items = itemsOf(slice, output, admitted)
+    if (items.length === 0) {
+      recycle(output)
+      return
+    }
+    tracked.ack.hold()
+    queue.take({
+      slice,
+      items,
+      source: record => this.#source(tracked, record),
+      stored: () => tracked.ack.release(),
+    })
   }
 
   #letters(tracked: TrackedChunk, { faults }: Packed, admitted: readonly boolean[]): DeadLetter[] {
@@ -204,32 +209,39 @@ export class FanOut {
       if (owner >= 0 && !admitted[owner]) continue
       tracked.fail(owner)
       if (output >= 0) outputs[output]?.stream.refusedBefore()
-      letters.push(this.#letter(tracked, fault))
+      letters.push(this.#letter(this.#source(tracked, fault.record), fault))
     }
     return letters
   }
 
-  #letter(
-    tracked: TrackedChunk,
-    fault: Pick<TransformFault, 'record' | 'stage' | 'step' | 'code' | 'error' | 'event'>,
-  ): DeadLetter {
-    const { record, stage, step, code, error, event } = fault
-    const source = tracked.source(record)
-    const { offset } = tracked.chunk
-    const base = this.#base(tracked)
-    const id = tracked.job.ids?.get(record)
+  #letter(source: RecordSource, fault: Pick<TransformFault, 'stage' | 'step' | 'code' | 'error' | 'event'>): DeadLetter {
+    const { input, meta, tries, id, offset, bytes, length } = source
+    const { stage, step, code, error, event } = fault
     return {
-      ...base,
+      ...{ pipeline: this.#options.pipeline, input, tries, step, stage },
       // A replay gives it to the record again.
-      ...(id !== undefined && { meta: { ...base.meta, [RECORD_ID]: id } }),
-      step,
-      stage,
+      meta: id === undefined ? meta : { ...meta, [RECORD_ID]: id },
       code: shortened(masked(code), LONGEST),
       error: shortened(masked(error), LONGEST),
       ...(event !== undefined && { event }),
-      ...(offset !== undefined && { offset: offset + tracked.startOf(record) }),
+      ...(offset !== undefined && { offset }),
       // A copy: the chunk's buffer is used again once it is settled.
-      bytes: Uint8Array.from(source.length > this.#options.maxEventBytes ? source.subarray(0, CUT_BYTES) : source),
+      bytes: Uint8Array.from(bytes),
+      length,
+    }
+  }
+
+  #source(tracked: TrackedChunk, record: number): RecordSource {
+    const source = tracked.source(record)
+    const { offset } = tracked.chunk
+    const id = tracked.job.ids?.get(record)
+    return {
+      input: this.#options.inputs[tracked.input] ?? '',
+      meta: tracked.job.meta,
+      tries: tracked.letterTries,
+      ...(id !== undefined && { id }),
+      ...(offset !== undefined && { offset: offset + tracked.startOf(record) }),
+      bytes: source.length > this.#options.maxEventBytes ? source.subarray(0, CUT_BYTES) : source,
       length: source.length,
     }
   }
@@ -238,4 +250,21 @@ export class FanOut {
     const { pipeline, inputs } = this.#options
     return { pipeline, input: inputs[tracked.input] ?? '', meta: tracked.job.meta, tries: tracked.letterTries }
   }
+}
+
+/** The items that go on. */
+function itemsOf(slice: Slice, output: PackedOutput, admitted: readonly boolean[]): QueuedItem[] {
+  const { ends, ids, records, addresses, owners } = output
+  const items: QueuedItem[] = []
+  let start = 0
+  for (let index = 0; index < ends.length; index++) {
+    const end = ends[index] as number
+    const owner = owners?.[index] ?? -1
+    if (owner < 0 || admitted[owner]) {
+      const address = addresses?.[index] ?? NO_ADDRESS
+      items.push(new QueuedItem(slice, start, end, ids[index] as string, address, records[index] as number, owner))
+    }
+    start = end
+  }
+  return items
 }

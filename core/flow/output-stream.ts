@@ -163,6 +163,7 @@ export class OutputStream {
           return
         }
         this.counts.retried += items.length
+        for (const item of items) item.unsure = true
         this.#trouble(error)
         try {
           await clock.sleep(this.#wait(error), signal)
@@ -194,7 +195,7 @@ export class OutputStream {
     for (const [index, error] of refused) {
       const item = items[index] as QueuedItem
       item.alive ||= delivered > 0
-      if (item.alive) item.tries++
+      if (item.alive && !(error instanceof RetryableError && error.patient)) item.tries++
       const last = error instanceof PermanentError || error instanceof TooLargeError || item.tries >= this.#options.maxTries
       ;(last ? letters : again).push({ item, error })
     }

@@ -7,8 +7,10 @@ import { asError, errorCode, isAbort, stackOnce } from '../plugin/errors.ts'
 import type { Chunk, Clock, Input, Log, Positions, Summary } from '../plugin/interfaces.ts'
 import type { Json, JsonObject } from '../plugin/json.ts'
 import { Ack, Checkpoint } from './ack.ts'
+import { Begins } from './begins.ts'
 import { Committer } from './committer.ts'
 import type { ContextParts } from './context.ts'
+import { DiskQueue, type QueueFigures } from './disk-queue.ts'
 import { FanOut, type FlowCounts } from './fan-out.ts'
 import { InFlight } from './in-flight.ts'
 import { OutputStream } from './output-stream.ts'
@@ -27,7 +29,9 @@ export interface OutputFigures {
   readonly delivered: number
   readonly deadLettered: number
   readonly retried: number
+  /** What lies in a disk queue is in flight too, and counts as routed in the run that finds it there. */
   readonly inFlight: number
+  readonly queue?: QueueFigures
 }
 
 /** What a pipeline did so far. */
@@ -45,7 +49,10 @@ export interface PipelineEnd {
   readonly error?: Error
   readonly figures: Figures
   readonly summaries: readonly Summary[]
-  /** Events that were read and are neither delivered nor dead-lettered: the next start reads them again. */
+  /**
+   * Events that were read and are neither delivered nor dead-lettered: the next start reads them again, or finds them in a disk queue.
+   * Of several outputs that which has most.
+   */
   readonly left: number
 }
 
@@ -74,9 +81,10 @@ export class Pipeline {
     replayed: 0,
   }
   readonly #steps: number[] = []
-  readonly #outputs: { id: string; stream: OutputStream }[] = []
+  readonly #outputs: { id: string; stream: OutputStream; queue: DiskQueue | undefined }[] = []
   readonly #inFlight: InFlight
   readonly #checkpoint = new Checkpoint<TrackedChunk>()
+  readonly #begins: Begins
   readonly #queue = new PassThrough({ objectMode: true, highWaterMark: 1 })
   #committer: Committer | undefined
   #error: Error | undefined
@@ -92,8 +100,10 @@ export class Pipeline {
     this.#clock = parts.clock
     // Every input that waits for room listens.
     this.#queue.setMaxListeners(0)
+    this.#begins = new Begins(config.in_flight_bytes)
     this.#inFlight = new InFlight(config.in_flight_bytes, () => {
-      for (const { stream } of this.#outputs) stream.flush()
+      // What lies in a disk queue takes no room from anybody.
+      for (const { stream, queue } of this.#outputs) if (!queue) stream.flush()
     })
   }
 
@@ -105,7 +115,11 @@ export class Pipeline {
   figures(): Figures {
     return {
       counts: { ...this.#counts },
-      outputs: this.#outputs.map(({ id, stream }) => ({ id, ...stream.counts, inFlight: stream.inFlight })),
+      outputs: this.#outputs.map(({ id, stream, queue }) => ({
+        ...{ id, ...stream.counts, routed: stream.counts.routed + (queue?.waiting ?? 0) },
+        inFlight: stream.inFlight + (queue?.waiting ?? 0),
+        ...(queue && { queue: queue.figures() }),
+      })),
       steps: [...this.#steps],
       inFlightBytes: this.#inFlight.bytes,
       commits: this.#committer?.commits ?? 0,
@@ -144,6 +158,9 @@ export class Pipeline {
       if (this.#committer) await Promise.race([this.#committer.flush(), this.#clock.sleep(LAST_COMMIT_MS)])
     }
     this.#committer?.close()
+    // What was delivered need not come again.
+    const forgotten = Promise.all(this.#outputs.map(({ queue }) => queue?.close()))
+    await (this.#error ? Promise.race([forgotten, this.#clock.sleep(LAST_COMMIT_MS)]) : forgotten)
     this.#ended = true
     this.#cancelGrace?.()
     const summaries = steps?.summaries() ?? []
@@ -153,10 +170,11 @@ export class Pipeline {
       this.#error ??= asError(thrown)
     }
     const status = this.#error ? 'failed' : this.#stopped ? 'stopped' : 'ended'
-    const left = this.#outputs.reduce((most, { stream }) => Math.max(most, stream.inFlight), 0)
+    const figures = this.figures()
+    const left = figures.outputs.reduce((most, { inFlight }) => Math.max(most, inFlight), 0)
     const error = this.#error
     if (error) this.#log.error({ error: error.message, code: errorCode(error), ...stackOnce(error) }, 'pipeline failed')
-    return { status, ...(error && { error }), figures: this.figures(), summaries, left }
+    return { status, ...(error && { error }), figures, summaries, left }
   }
 
   async #flow(steps: Steps): Promise<void> {
@@ -189,7 +207,23 @@ export class Pipeline {
         deadLetter: async refused => fanOut?.refused(step.id, refused),
         fail: error => this.#outputFailed(error),
       })
-      this.#outputs.push({ id: step.id, stream })
+      const file = steps.queues[index]
+      const queue =
+        file &&
+        new DiskQueue({
+          id: step.id,
+          file,
+          stream,
+          maxBytes: step.queue?.max_bytes ?? 0,
+          window: config.in_flight_bytes,
+          interval: config.commit_interval_ms,
+          clock,
+          log: log(config.name, step.id),
+          signal: this.#delivering.signal,
+          health: (status, why) => health.set(config.name, `${step.id}.queue`, status, why),
+          fail: error => this.fail(error),
+        })
+      this.#outputs.push({ id: step.id, stream, queue })
     })
     const { letters } = store
     fanOut = new FanOut({
@@ -204,6 +238,7 @@ export class Pipeline {
       maxEventBytes: config.max_event_bytes,
     })
     const accept = fanOut
+    for (const { queue } of this.#outputs) queue?.open()
     const sink = new Writable({
       objectMode: true,
       highWaterMark: 1,
@@ -247,6 +282,7 @@ export class Pipeline {
     await Promise.race([replaying, givenUp])
     this.#queue.end()
     await flowing
+    await Promise.all(this.#outputs.map(({ queue }) => queue?.drained()))
     for (const { stream } of this.#outputs) stream.stream.end()
     await Promise.all(this.#outputs.map(({ stream }) => finished(stream.stream)))
     // Whoever was told to stop waits for a disk no longer than for an output.
@@ -274,7 +310,10 @@ export class Pipeline {
     const partition = chunk.partition ?? ''
     const meta: JsonObject = { input: this.config.inputs[input]?.id, ...(partition && { partition }), ...chunk.meta }
     const ack = new Ack(() => this.#settled(tracked))
-    const tracked = new TrackedChunk(input, chunk, meta, ack, replay)
+    const { only } = this.config
+    const origin = replay ?? (only === undefined ? undefined : { tries: 0, output: only })
+    const again = origin !== undefined || (chunk.again ?? this.#begins.has(input, partition, held, chunk.last ?? false))
+    const tracked = new TrackedChunk(input, chunk, meta, ack, again, origin)
     tracked.held = held
     // Released once the fan-out has taken holds of its own.
     ack.hold()

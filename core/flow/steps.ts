@@ -6,6 +6,7 @@ import { asError, PenstockError } from '../plugin/errors.ts'
 import type { Codec, Filter, Gate, Input, Output, Summary, Table } from '../plugin/interfaces.ts'
 import type { Json } from '../plugin/json.ts'
 import { loadPlugin } from '../plugin/registry.ts'
+import type { QueueFile } from '../state/types.ts'
 import { type ContextParts, contextOf } from './context.ts'
 import type { StepSpec, TransformSpec } from './packed.ts'
 import type { PipelineParts } from './pipeline.ts'
@@ -20,6 +21,8 @@ export interface Steps {
   /** By input: the stored positions. */
   readonly positions: readonly Map<string, Json>[]
   readonly outputs: readonly Output[]
+  /** By output: its disk queue; undefined where it has none. */
+  readonly queues: readonly (QueueFile | undefined)[]
   readonly gates: readonly { readonly id: string; readonly gate: Gate }[]
   readonly transformer: Transformer
   summaries(): Summary[]
@@ -69,10 +72,15 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
   closing.push(async () => void (await Promise.all(workers.map(worker => worker.terminate()))))
   try {
     const outputs: Output[] = []
+    const queues: (QueueFile | undefined)[] = []
     for (const step of config.outputs) {
       const output = step.plugin.create(step.options, siteOf(step, tables))
       outputs.push(output)
       await open(step.id, output)
+      const queue =
+        step.queue && (await parts.store.openQueue(config.name, step.id, step.queue.max_bytes, config.in_flight_bytes))
+      queues.push(queue)
+      if (queue) closing.push(() => queue.close())
     }
 
     // These instances judge, remember and report; the transform has instances of its own that work on the events.
@@ -111,7 +119,7 @@ export async function openSteps(config: PipelineConfig, parts: PipelineParts, si
       inputs.push({ id: step.id, input })
     }
     const summaries = () => opened.flatMap(({ instance }) => instance.summary?.() ?? [])
-    return { inputs, positions, outputs, gates, transformer, summaries, close }
+    return { inputs, positions, outputs, queues, gates, transformer, summaries, close }
   } catch (error) {
     await close().catch(() => {}) // the first error is the one to tell
     throw error

@@ -23,6 +23,8 @@ export class TrackedChunk implements Tracked {
   /** The dead letter that is replayed with this chunk, by id. */
   readonly letter: number | undefined
   readonly letterTries: number
+  /** As in Chunk. */
+  readonly again: boolean
   settled = false
   /** Bytes that count against the cap until the chunk is settled. */
   held = 0
@@ -39,7 +41,8 @@ export class TrackedChunk implements Tracked {
     chunk: Chunk,
     meta: JsonObject,
     ack: Ack,
-    replay?: { letter: number; tries: number; output: number },
+    again: boolean,
+    replay?: { letter?: number; tries: number; output: number },
   ) {
     this.input = input
     this.partition = chunk.partition ?? ''
@@ -49,6 +52,7 @@ export class TrackedChunk implements Tracked {
     this.ack = ack
     this.letter = replay?.letter
     this.letterTries = replay?.tries ?? 0
+    this.again = again
     const { bytes, ends, starts } = chunk
     this.job = {
       input,

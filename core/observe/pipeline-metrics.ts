@@ -7,10 +7,14 @@ import type { Family } from './metrics.ts'
 type Value = Family['values'][number]
 
 /** Events: `read + created = dropped + duplicate + unrouted + dead_lettered + routed`; per output `routed = delivered + dead_lettered + in_flight`. */
-export function pipelineFamilies(pipelines: readonly { readonly config: PipelineConfig; readonly figures: Figures }[]): Family[] {
+export function pipelineFamilies(
+  pipelines: readonly { readonly config: PipelineConfig; readonly figures: Figures }[],
+  now: number,
+): Family[] {
   const events: Value[] = []
   const outputs: Value[] = []
   const inFlight: Value[] = []
+  const queues = { events: [] as Value[], bytes: [] as Value[], limit: [] as Value[], age: [] as Value[] }
   const steps: Value[] = []
   const conditions: Value[] = []
   const bytes: Value[] = []
@@ -29,10 +33,16 @@ export function pipelineFamilies(pipelines: readonly { readonly config: Pipeline
       replayed: counts.replayed,
     }
     for (const [fate, value] of Object.entries(fates)) events.push({ labels: { pipeline, fate }, value })
-    for (const { id: step, routed, delivered, deadLettered, retried, inFlight: open } of figures.outputs) {
+    for (const { id: step, routed, delivered, deadLettered, retried, inFlight: open, queue } of figures.outputs) {
       const done = { routed, delivered, dead_lettered: deadLettered, retried }
       for (const [fate, value] of Object.entries(done)) outputs.push({ labels: { pipeline, step, fate }, value })
       inFlight.push({ labels: { pipeline, step }, value: open })
+      if (!queue) continue
+      queues.events.push({ labels: { pipeline, step }, value: queue.events })
+      queues.bytes.push({ labels: { pipeline, step }, value: queue.bytes })
+      queues.limit.push({ labels: { pipeline, step }, value: queue.maxBytes })
+      const age = queue.oldest === undefined ? 0 : Math.max(0, now - queue.oldest) / 1000
+      queues.age.push({ labels: { pipeline, step }, value: age })
     }
     const ids = [...config.filters, ...config.outputs].map(({ id }) => id)
     ids.forEach((step, index) => {
@@ -60,6 +70,15 @@ export function pipelineFamilies(pipelines: readonly { readonly config: Pipeline
       help: 'Events that an output has taken and not settled',
       type: 'gauge',
       values: inFlight,
+    },
+    { name: 'penstock_queue_events', help: 'Events in the disk queue of an output', type: 'gauge', values: queues.events },
+    { name: 'penstock_queue_bytes', help: 'Bytes of a disk queue, compressed', type: 'gauge', values: queues.bytes },
+    { name: 'penstock_queue_limit_bytes', help: 'Size that a disk queue may have', type: 'gauge', values: queues.limit },
+    {
+      name: 'penstock_queue_oldest_seconds',
+      help: 'Age of the oldest entry of a disk queue; 0 when it is empty',
+      type: 'gauge',
+      values: queues.age,
     },
     { name: 'penstock_filter_events_total', help: 'Events of a filter by what became of them', type: 'counter', values: steps },
     {

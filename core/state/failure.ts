@@ -1,6 +1,7 @@
 // What went wrong in the store, as a code and a sentence: plain data, because it crosses from the store's thread to the main one.
 // Neither positions nor bytes of a letter ever get into it: SQLite's own messages could quote them, so only its code's text is used.
 import { statfsSync } from 'node:fs'
+import { basename } from 'node:path'
 import { asError, errorCode, PenstockError } from '../plugin/errors.ts'
 
 export interface Failure {
@@ -77,8 +78,10 @@ export function isUnreadable(error: unknown): boolean {
 
 /** The sentence for a file that is damaged, or lost while its neighbours are there; it names both ways out. */
 export function damaged(path: string, what: string): PenstockError {
-  const rest = path.endsWith('letters.db')
-    ? 'it, keep the dead letters that can still be read, and begin a new file'
+  const name = basename(path)
+  const kept = name === 'letters.db' ? 'dead letters' : name.startsWith('queue-') ? 'events' : undefined
+  const rest = kept
+    ? `it, keep the ${kept} that can still be read, and begin a new file`
     : 'it and begin a new one; every input is then read from its beginning'
   return refusal(
     'PEN_STATE_DAMAGED',

@@ -5,10 +5,10 @@ import type { DatabaseSync } from 'node:sqlite'
 import { PenstockError } from '../plugin/errors.ts'
 import { openDatabase } from './database.ts'
 import { damaged } from './failure.ts'
-import { LETTERS_FILE, prepareFolder, STATE_FILE, takeLock } from './folder.ts'
-import { type Format, LETTERS_FORMAT, STATE_FORMAT } from './formats.ts'
+import { LETTERS_FILE, prepareFolder, queueNames, STATE_FILE, SUFFIXES, takeLock } from './folder.ts'
+import { type Format, LETTERS_FORMAT, QUEUE_FORMAT, STATE_FORMAT } from './formats.ts'
 import type { StoreData } from './protocol.ts'
-import { salvage } from './salvage.ts'
+import { salvage, salvageQueue, verifyQueue } from './salvage.ts'
 
 export interface Files {
   readonly state: DatabaseSync
@@ -29,7 +29,8 @@ export function openFiles({ folder, beside, setAside }: StoreData, tell: Tell): 
   let state: DatabaseSync | undefined
   try {
     // The positions are made first, and whole: if they are missing beside other files, they were lost, and inputs would begin anew.
-    const isLost = isAbsent(statePath) && !(isAbsent(lettersPath) && isAbsent(`${statePath}-wal`))
+    const others = [lettersPath, `${statePath}-wal`, ...queueNames(folder).map(name => join(folder, name))]
+    const isLost = isAbsent(statePath) && !others.every(isAbsent)
     if (isLost && !beside) {
       if (!setAside) throw damaged(statePath, 'is missing or empty although other files of it are there')
       moveAside(statePath, tell)
@@ -38,6 +39,8 @@ export function openFiles({ folder, beside, setAside }: StoreData, tell: Tell): 
     }
     state = open(statePath, STATE_FORMAT)
     const letters = open(lettersPath, LETTERS_FORMAT)
+    // Each is opened by its own output; only a reset looks whether they can be.
+    if (setAside) for (const name of queueNames(folder)) open(join(folder, name), QUEUE_FORMAT).close()
     return { state, letters, release }
   } catch (error) {
     state?.close()
@@ -47,12 +50,15 @@ export function openFiles({ folder, beside, setAside }: StoreData, tell: Tell): 
 
   function open(path: string, format: Format): DatabaseSync {
     try {
-      return openDatabase(path, format, beside)
+      const db = openDatabase(path, format, beside)
+      if (format === QUEUE_FORMAT) verifyQueue(db, path)
+      return db
     } catch (error) {
       if (!setAside || !(error instanceof PenstockError) || error.code !== 'PEN_STATE_DAMAGED') throw error
       const aside = moveAside(path, tell)
       const db = openDatabase(path, format, beside)
       if (format === LETTERS_FORMAT) salvage(aside, db, tell)
+      if (format === QUEUE_FORMAT) salvageQueue(aside, db, tell)
       return db
     }
   }
@@ -66,7 +72,7 @@ function isAbsent(path: string): boolean {
 /** Renames a file with its log; SQLite finds the log by the new name too. */
 function moveAside(path: string, tell: Tell): string {
   const aside = `${path}.damaged-${new Date().toISOString().replace(/\W/g, '')}`
-  for (const suffix of ['', '-wal', '-shm', '-journal']) {
+  for (const suffix of SUFFIXES) {
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix)
   }
   tell('warn', { file: aside }, `state: what was left of ${path} is set aside as ${aside}; a new one is begun`)

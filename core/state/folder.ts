@@ -7,6 +7,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -23,10 +24,19 @@ export const LETTERS_FILE = 'letters.db'
 const LOCK_FILE = 'lock.db'
 const PID_FILE = 'lock.pid'
 
-/** Everything that may lie in the folder, with what SQLite adds. */
-const FILES = [STATE_FILE, LETTERS_FILE]
-  .flatMap(name => [name, `${name}-wal`, `${name}-shm`, `${name}-journal`])
-  .concat(LOCK_FILE, PID_FILE)
+/** A disk queue's file. Ids of pipelines and outputs have no dot: every name means one output. */
+export const QUEUE_NAME = /^queue-([a-z0-9_-]+)\.([a-z0-9_-]+)\.db$/
+
+/** Names of the files of all disk queues; none where there is no folder. */
+export function queueNames(folder: string): string[] {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return []
+  return readdirSync(folder)
+    .filter(name => QUEUE_NAME.test(name))
+    .sort()
+}
+
+/** What SQLite adds to the name of a file, and the file itself. */
+export const SUFFIXES = ['', '-wal', '-shm', '-journal']
 
 /**
  * Makes the folder (0700) if there is none, and checks that it and all its files can be written; their modes become 0600.
@@ -40,7 +50,8 @@ export function prepareFolder(folder: string): void {
   } catch (error) {
     throw unwritable(folder, error)
   }
-  for (const name of FILES) {
+  const databases = [STATE_FILE, LETTERS_FILE, ...queueNames(folder)].flatMap(name => SUFFIXES.map(suffix => name + suffix))
+  for (const name of [...databases, LOCK_FILE, PID_FILE]) {
     const path = join(folder, name)
     try {
       const mode = statSync(path, { throwIfNoEntry: false })?.mode

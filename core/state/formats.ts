@@ -1,4 +1,4 @@
-// The tables of state.db and letters.db. A format is never changed once it was released: add a migration at the end.
+// The tables of state.db, letters.db and the disk queues. A format is never changed once it was released: add a migration at the end.
 
 /** A kind of file: what it is called, how it is known, and how it came to its present tables. */
 export interface Format {
@@ -60,5 +60,25 @@ export const LETTERS_FORMAT: Format = {
       DELETE FROM totals WHERE pipeline = old.pipeline AND step = old.step AND code = old.code AND count = 0;
       DELETE FROM marks WHERE id = old.id;
     END;`,
+  ],
+}
+
+export const QUEUE_FORMAT: Format = {
+  applicationId: 0x50454e33,
+  // Large pages: a slice takes many small ones. What an outage has filled must give the disk its room back.
+  before: 'PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL',
+  // The packed bytes come last, as in letters.db. `sent`: how much of the beginning may have been sent already, see QueueStart.
+  migrations: [
+    `CREATE TABLE slices (
+      id INTEGER PRIMARY KEY,
+      at INTEGER NOT NULL, -- milliseconds since 1970
+      events INTEGER NOT NULL,
+      head INTEGER NOT NULL, items INTEGER NOT NULL, source INTEGER NOT NULL, -- lengths of what is packed, in this order
+      sum INTEGER NOT NULL,
+      packed BLOB NOT NULL -- zstd
+    ) STRICT;
+    CREATE TABLE totals (events INTEGER NOT NULL, bytes INTEGER NOT NULL, sent INTEGER NOT NULL) STRICT;
+    INSERT INTO totals VALUES (0, 0, 0);
+    CREATE TABLE reserve (bytes BLOB NOT NULL) STRICT;`,
   ],
 }

@@ -1,6 +1,16 @@
 // The messages between the store's two sides. Values go as JSON text: a third of what their structured clones cost the main thread.
 import type { Failure } from './failure.ts'
-import type { DeadLetter, LetterCount, LetterFilter, StoredLetter } from './types.ts'
+import type {
+  DeadLetter,
+  LetterCount,
+  LetterFilter,
+  NewSlice,
+  QueueInfo,
+  QueueStart,
+  QueueWritten,
+  StoredLetter,
+  StoredSlice,
+} from './types.ts'
 
 /** What the thread is started with. */
 export interface StoreData {
@@ -41,12 +51,35 @@ export interface Operations {
   counts: [object, LetterCount[]]
   mark: [{ filter: LetterFilter }, number]
   remove: [{ filter: LetterFilter }, number]
+  queues: [object, QueueInfo[]]
+  dropQueue: [{ pipeline: string; output: string }, number]
   /** Answered when everything is on disk and the lock is free. Nothing may be under way. */
   close: [object, undefined]
 }
 export type Operation = keyof Operations
 
-export type Request = { [O in Operation]: { readonly id: number; readonly op: O } & Operations[O][0] }[Operation]
+/** What the thread of a disk queue is started with. */
+export interface QueueData {
+  /** Its file. */
+  readonly path: string
+  readonly maxBytes: number
+  readonly window: number
+}
+
+export interface QueueOperations {
+  start: [object, QueueStart]
+  /** `at`: milliseconds since 1970. */
+  write: [{ at: number; add: readonly NewSlice[]; remove: readonly number[] }, QueueWritten]
+  read: [{ from: number; bytes: number }, (Omit<StoredSlice, 'items'> & { readonly items: Uint8Array<ArrayBuffer> })[]]
+  source: [{ slice: number }, { readonly head: string; readonly bytes: Uint8Array<ArrayBuffer> }]
+  close: [object, undefined]
+}
+
+/** The requests that operations make. */
+export type RequestIn<Ops> = {
+  [O in keyof Ops]: { readonly id: number; readonly op: O } & (Ops[O] extends readonly [infer Asked, unknown] ? Asked : never)
+}[keyof Ops]
+export type Request = RequestIn<Operations>
 export type RequestOf<O extends Operation> = Extract<Request, { op: O }>
 
 export type Answer =

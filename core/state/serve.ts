@@ -7,6 +7,7 @@ import { LETTERS_FILE, STATE_FILE } from './folder.ts'
 import { lane } from './lane.ts'
 import { letters, type Progress } from './letters.ts'
 import type { Answer, Operation, PositionText, Request, RequestOf, RowText, StoreData } from './protocol.ts'
+import { dropQueue, queueInfos } from './queue-folder.ts'
 import { records } from './records.ts'
 import { warm } from './warm.ts'
 
@@ -33,6 +34,8 @@ const DOING: Readonly<Record<Operation, string>> = {
   counts: 'count dead letters',
   mark: 'mark dead letters',
   remove: 'remove dead letters',
+  queues: 'read disk queues',
+  dropQueue: 'reset a disk queue',
   close: 'close the files',
 }
 
@@ -142,6 +145,10 @@ export function serve(port: MessagePort, data: StoreData): void {
       }
       case 'scopes':
         return table.scopes()
+      case 'queues':
+        return queueInfos(folder)
+      case 'dropQueue':
+        return dropQueue(folder, request.pipeline, request.output)
       default:
         return table.allPositions()
     }

@@ -3,7 +3,10 @@ import { resolve } from 'node:path'
 import type { Json } from '../plugin/json.ts'
 import { decodeLetter, decodeText, decodeValue, encodeChanges, encodeLetter } from './encode.ts'
 import { refusal } from './failure.ts'
-import { startThread } from './thread.ts'
+import type { Operations, StoreData } from './protocol.ts'
+import { openQueue } from './queue.ts'
+import { queuePath } from './queue-folder.ts'
+import { bootThread, startThread } from './thread.ts'
 import type { Letters, StateStore, StoreOptions } from './types.ts'
 
 const MAX_LETTER_BYTES = 2 ** 30
@@ -22,7 +25,8 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   const { log, beside = false, setAside = false, maxLetterBytes = MAX_LETTER_BYTES } = options
   const now = () => options.clock?.now() ?? Date.now()
   const path = resolve(folder)
-  const { call, close, stats } = await startThread({ folder: path, beside, setAside, maxLetterBytes }, log, options.thread)
+  const data: StoreData = { folder: path, beside, setAside, maxLetterBytes }
+  const { call, close, stats } = await startThread<Operations>(data, path, log, options.thread ?? bootThread())
 
   /** What only the engine may do, because it would write it back at once. */
   const engineOnly = (what: string) => {
@@ -85,6 +89,15 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
     async reset(pipeline, step) {
       engineOnly('a reset')
       return call('reset', { pipeline, step })
+    },
+    async openQueue(pipeline, output, maxBytes, window) {
+      engineOnly('a disk queue')
+      return openQueue({ path: queuePath(path, pipeline, output), maxBytes, window }, now, log)
+    },
+    queues: () => call('queues', {}),
+    async dropQueue(pipeline, output) {
+      engineOnly('a reset')
+      return call('dropQueue', { pipeline, output })
     },
     close,
   }

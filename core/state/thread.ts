@@ -1,40 +1,47 @@
-// The store's thread from outside: requests, their answers, and its end.
+// A thread of the store from outside: requests, their answers, and its end.
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { errorCode } from '../plugin/errors.ts'
 import type { Log } from '../plugin/interfaces.ts'
 import { errorOf, refusal } from './failure.ts'
-import type { Answer, Operation, Operations, StoreData } from './protocol.ts'
+import type { Answer } from './protocol.ts'
 import type { StoreStats } from './types.ts'
 
-export interface StoreThread {
+/** What an operation takes, and what it gives. */
+type Asked<Ops, O extends keyof Ops> = Ops[O] extends readonly [infer A, unknown] ? A : never
+type Given<Ops, O extends keyof Ops> = Ops[O] extends readonly [unknown, infer G] ? G : never
+
+export interface StoreThread<Ops> {
   readonly stats: StoreStats
   /** Sends a request; `transfer` are buffers that are given away with it. */
-  call<O extends Operation>(op: O, request: Operations[O][0], transfer?: readonly ArrayBuffer[]): Promise<Operations[O][1]>
+  call<O extends keyof Ops>(op: O, request: Asked<Ops, O>, transfer?: readonly ArrayBuffer[]): Promise<Given<Ops, O>>
   /** Waits for what is under way, then ends the thread. */
   close(): Promise<void>
 }
 
 interface Call {
-  readonly op: Operation
+  readonly op: PropertyKey
   resolve(value: unknown): void
   reject(error: Error): void
 }
 
 /** Starts a thread that loads its modules and waits: whoever has other things to do first need not wait for that later. */
-export function bootThread(): Worker {
+export function bootThread(what: 'store' | 'queue' = 'store'): Worker {
   // The extension is this file's own: `.ts` in a checkout, `.js` in the package.
-  const entry = new URL(`./store-thread${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
+  const entry = new URL(`./${what}-thread${extname(new URL(import.meta.url).pathname)}`, import.meta.url)
   // None of the process's own flags: loaders that it was started with would cost the thread their start, and it needs none.
-  return new Worker(entry, { name: 'penstock-state', execArgv: ['--disable-warning=ExperimentalWarning'] })
+  return new Worker(entry, {
+    name: what === 'store' ? 'penstock-state' : 'penstock-queue',
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  })
 }
 
-/** Resolves when the thread has opened the files, rejects when it cannot. */
-export function startThread(data: StoreData, log: Log | undefined, worker: Worker = bootThread()): Promise<StoreThread> {
+/** Resolves when the thread has opened its files, rejects when it cannot. `place`: what it keeps, for messages. */
+export function startThread<Ops>(data: object, place: string, log: Log | undefined, worker: Worker): Promise<StoreThread<Ops>> {
   worker.postMessage(data)
   const calls = new Map<number, Call>()
   const stats = { commits: 0, transactions: 0 }
-  const opened = Promise.withResolvers<StoreThread>()
+  const opened = Promise.withResolvers<StoreThread<Ops>>()
   const exited = Promise.withResolvers<void>()
   let lastId = 0
   /** Why no call is taken any more. */
@@ -44,17 +51,13 @@ export function startThread(data: StoreData, log: Log | undefined, worker: Worke
   let closing: Promise<void> | undefined
   let idle: (() => void) | undefined
 
-  function send<O extends Operation>(
-    op: O,
-    request: Operations[O][0],
-    transfer: readonly ArrayBuffer[] = [],
-  ): Promise<Operations[O][1]> {
+  function send(op: PropertyKey, request: object, transfer: readonly ArrayBuffer[] = []): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const id = ++lastId
       worker.postMessage({ id, op, ...request }, transfer)
       // A process may end while nothing is under way here, but not before its last commit was answered.
       if (calls.size === 0) worker.ref()
-      calls.set(id, { op, resolve: resolve as (value: unknown) => void, reject })
+      calls.set(id, { op, resolve, reject })
     })
   }
 
@@ -99,13 +102,14 @@ export function startThread(data: StoreData, log: Log | undefined, worker: Worke
         log?.[answer.level](answer.fields, answer.message)
     }
   })
-  worker.on('error', cause => end(died(data.folder, cause)))
+  worker.on('error', cause => end(died(place, cause)))
   worker.on('exit', () => {
-    end(died(data.folder))
+    end(died(place))
     exited.resolve()
   })
 
-  const call: StoreThread['call'] = (op, request, transfer) => (over ? Promise.reject(over) : send(op, request, transfer))
+  const call = ((op: PropertyKey, request: object, transfer?: readonly ArrayBuffer[]) =>
+    over ? Promise.reject(over) : send(op, request, transfer)) as StoreThread<Ops>['call']
 
   function close(): Promise<void> {
     closing ??= finish()
@@ -115,7 +119,7 @@ export function startThread(data: StoreData, log: Log | undefined, worker: Worke
   async function finish(): Promise<void> {
     worker.ref()
     isClosing = true
-    over ??= refusal('PEN_STATE_CLOSED', `state: ${data.folder} is closed`)
+    over ??= refusal('PEN_STATE_CLOSED', `state: ${place} is closed`)
     if (calls.size > 0) await new Promise<void>(resolve => (idle = resolve))
     try {
       if (!isGone) await send('close', {})
@@ -127,13 +131,13 @@ export function startThread(data: StoreData, log: Log | undefined, worker: Worke
   return opened.promise
 }
 
-function died(folder: string, cause?: unknown): Error {
+function died(place: string, cause?: unknown): Error {
   const notStarted = cause instanceof Error && errorCode(cause) === 'ERR_WORKER_INIT_FAILED'
   return refusal(
     'PEN_STATE_THREAD',
     notStarted
-      ? `state: the thread that keeps ${folder} cannot be started (${cause.message})`
-      : `state: the thread that keeps ${folder} has ended unexpectedly: start Penstock again; what was not confirmed will be read again`,
+      ? `state: the thread that keeps ${place} cannot be started (${cause.message})`
+      : `state: the thread that keeps ${place} has ended unexpectedly: start Penstock again; what was not confirmed will be read again`,
     cause,
   )
 }

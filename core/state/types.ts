@@ -82,9 +82,84 @@ export interface Letters {
   remove(filter: LetterFilter): Promise<number>
 }
 
+/** The items of one chunk for one output, on their way into a disk queue. */
+export interface NewSlice {
+  /** Greater than all before. */
+  readonly id: number
+  readonly events: number
+  /** JSON text: all but the bytes. */
+  readonly head: string
+  /** Its items back to back, and the source bytes of their records: pieces that follow each other. */
+  readonly items: readonly Uint8Array[]
+  readonly source: readonly Uint8Array[]
+}
+
+/** A slice as it lies in a queue, without its source bytes. */
+export interface StoredSlice {
+  readonly id: number
+  readonly events: number
+  readonly head: string
+  readonly items: Uint8Array
+}
+
+/** What a disk queue holds. */
+export interface QueueTotals {
+  readonly events: number
+  /** As they are stored: compressed. */
+  readonly bytes: number
+  /** When its oldest slice was written, in milliseconds since 1970; absent when it is empty. */
+  readonly oldest?: number
+}
+
+export interface QueueStart extends QueueTotals {
+  /** Id of the oldest slice, and of the next one. They are the same when the queue is empty. */
+  readonly first: number
+  readonly next: number
+  /** How many bytes (heads and items) of its beginning earlier runs may have sent. */
+  readonly sent: number
+}
+
+export interface QueueWritten extends QueueTotals {
+  /** How many of the new slices were written: the rest has no room. */
+  readonly written: number
+}
+
+/** An open disk queue. */
+export interface QueueFile {
+  readonly start: QueueStart
+  /**
+   * One durable transaction: forgets slices, then takes as many new ones as fit; an empty queue takes one of any size. Rejects like the
+   * store's `commit`: nothing was written then.
+   */
+  write(add: readonly NewSlice[], remove: readonly number[]): Promise<QueueWritten>
+  /** Slices from this id on, oldest first: one, and more while they come to less than `bytes`. */
+  read(from: number, bytes: number): Promise<StoredSlice[]>
+  /** What a slice's dead letters need. */
+  source(id: number): Promise<{ readonly head: string; readonly bytes: Uint8Array }>
+  close(): Promise<void>
+}
+
+/** A queue file of the folder. */
+export interface QueueInfo extends QueueTotals {
+  readonly pipeline: string
+  readonly output: string
+  /** Why it cannot be read. */
+  readonly why?: string
+}
+
 export interface Store {
   readonly folder: string
   readonly letters: Letters
+  /**
+   * Opens an output's disk queue, in a thread of its own, and creates its file where there is none. Rejects like `openStore`.
+   * @param maxBytes limit of what it holds, as it is stored
+   * @param window how many bytes (heads and items) are sent at once, at most: for `QueueStart.sent`
+   */
+  openQueue(pipeline: string, output: string, maxBytes: number, window: number): Promise<QueueFile>
+  /** Every queue file of the folder. */
+  queues(): Promise<QueueInfo[]>
+  /** Forgets an output's disk queue; resolves to how many events lay in it. Nobody may have it open. */
+  dropQueue(pipeline: string, output: string): Promise<number>
   /** All stored positions of an input, by partition. */
   positions(pipeline: string, input: string): Promise<Map<string, Json>>
   /** Resolves when the transaction is on disk. Calls while one is under way become one transaction. */

@@ -1,6 +1,6 @@
 // Room that a file of the store takes in good time, so that it can commit when the disk is full.
 import { statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { pragma } from './database.ts'
 import { freeBytes } from './failure.ts'
@@ -29,6 +29,11 @@ export function warm(folder: string, state: DatabaseSync, letters: DatabaseSync)
   refill(state)
   growLog(letters, join(folder, LETTERS_FILE), LETTERS_WAL_BYTES)
   return true
+}
+
+/** Makes the log of a file at least this long, where the disk has room to spare. Throws what SQLite throws. */
+export function warmLog(db: DatabaseSync, path: string, bytes: number): void {
+  if (freeBytes(dirname(path)) >= DISK_BYTES) growLog(db, path, bytes)
 }
 
 /** Puts free pages into the file when it runs low of them. */
