@@ -1,6 +1,7 @@
 // Every mutant there is, area by area.
 import { azureBlob } from './azure-blob.ts'
 import { dedupe } from './dedupe.ts'
+import { diskQueue } from './disk-queue.ts'
 import { elasticsearch } from './elasticsearch.ts'
 import { elasticsearchSetup } from './elasticsearch-setup.ts'
 import { eventIds } from './event-ids.ts'
@@ -44,4 +45,5 @@ export const mutants: readonly Mutant[] = [
   syslog,
   sql,
   kafka,
+  diskQueue,
 ].flat()

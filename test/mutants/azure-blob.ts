@@ -98,7 +98,7 @@ export const azureBlob: readonly Mutant[] = [
   ]),
   ...mutantsOf('plugins/outputs/azure_blob/transport.ts', TESTS, [
     {
-      name: 'token-not-renewed',
+      name: 'azure-token-not-renewed',
       breaks: 'A token that the service refused is used until it ends',
       find: 'if (token !== undefined && answer.status === 401) tokens?.refuse(token)',
       replace: '',

@@ -24,8 +24,8 @@ export const eventIds: readonly Mutant[] = [
     {
       name: 'letter-without-record-id',
       breaks: 'A dead letter forgets the id that its chunk gave',
-      find: '...(id !== undefined && { meta: { ...base.meta, [RECORD_ID]: id } }),',
-      replace: '',
+      find: 'meta: id === undefined ? meta : { ...meta, [RECORD_ID]: id },',
+      replace: 'meta,',
     },
   ]),
   ...mutantsOf('core/flow/replay.ts', IDS, [

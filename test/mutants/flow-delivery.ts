@@ -26,7 +26,7 @@ export const delivery: readonly Mutant[] = [
     {
       name: 'refused-key-kept',
       breaks: 'The key of an event that an output refused for good counts as delivered',
-      find: 'for (const { item } of refused) item.slice.chunk.fail(item.owner)',
+      find: 'for (const { item } of refused) item.slice.fail(item.owner)',
       replace: '',
     },
     {
