@@ -140,7 +140,7 @@ export class Committer {
     for (const chunk of chunks) {
       const id = inputs[chunk.input]?.id ?? ''
       const { input, partition, position, last, letter } = chunk
-      if (letter === undefined && (last || position !== undefined)) {
+      if (letter === undefined && inputs[input]?.input.positions !== 'source' && (last || position !== undefined)) {
         positions.set(`${input}/${partition}`, [pipeline, id, partition, last ? null : (position as Json)])
       }
       for (const [key, value] of chunk.chunk.rows ?? []) rows.push([`${pipeline}/${id}`, key, value])

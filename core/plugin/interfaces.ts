@@ -193,6 +193,8 @@ export interface Input extends Lifecycle {
    * The next chunk is asked for when the engine has room: waiting inside a `yield` is the backpressure.
    */
   read(positions: Positions, signal: AbortSignal): AsyncIterable<Chunk>
+  /** `source`: the source keeps the positions; none are stored here, and `read` finds none. Its chunks have them all the same, for `settled`. */
+  readonly positions?: 'source'
   /** After the commit that settled chunks of this partition up to `position`. */
   settled?(partition: string, position: Json | undefined, last: boolean): void | Promise<void>
 }

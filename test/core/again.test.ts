@@ -3,7 +3,7 @@ import t from 'tap'
 import { memoryStore } from '../../core/cli/memory-store.ts'
 import { RetryableError } from '../../core/plugin/errors.ts'
 import type { Chunk, Item } from '../../core/plugin/interfaces.ts'
-import { chunkOf, imbalance, inProcess, numbered } from '../kit/in-process.ts'
+import { chunkOf, imbalance, inProcess, listOutput, numbered } from '../kit/in-process.ts'
 
 const CAP = 2_000
 
@@ -81,6 +81,27 @@ t.test('a dead letter that is replayed may have been sent before', async t => {
   await store.letters.mark({})
   const { seen } = await told([], undefined, store)
   t.same(seen, [['e0', true]])
+})
+
+t.test('of an input whose source keeps the positions none is stored, and it hears what is settled', async t => {
+  const heard: unknown[] = []
+  const { pipeline, store } = inProcess({
+    inputs: {
+      in: {
+        positions: 'source',
+        async *read() {
+          yield one(0, { partition: 'a', position: 7 })
+        },
+        settled(partition, position) {
+          heard.push([partition, position])
+        },
+      },
+    },
+    outputs: { out: { output: listOutput([]) } },
+  })
+  await pipeline.run()
+  t.same(heard, [['a', 7]])
+  t.equal((await store.positions('test', 'in')).size, 0)
 })
 
 t.test('an item that a patient error refuses is tried for ever, whatever else is delivered', async t => {

@@ -139,6 +139,7 @@ entra and the role Azure Event Hubs Data Receiver.`,
     let reading: Reading | undefined
 
     return {
+      positions: 'source',
       async open(context) {
         reading = await Reading.open(context, connection, { ...options, topics, pattern })
       },

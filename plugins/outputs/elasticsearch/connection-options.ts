@@ -2,6 +2,7 @@
 import { OptionError } from '../../../core/plugin/errors.ts'
 import type { Site } from '../../../core/plugin/interfaces.ts'
 import type { OptionSchemas, OptionValues } from '../../../core/plugin/options.ts'
+import { TLS_OPTIONS, type TlsFiles, tlsFiles } from '../../lib/http/tls.ts'
 
 export const CONNECTION = {
   hosts: {
@@ -17,14 +18,7 @@ export const CONNECTION = {
   },
   username: { type: 'string', description: 'User, where there is no API key' },
   password: { type: 'string', secret: true, description: 'Password of the user. Read again when its file changes' },
-  ca: { type: 'string', format: 'path', description: 'PEM file with certificates that are trusted beside those of the system' },
-  client_certificate: { type: 'string', format: 'path', description: 'PEM file with a client certificate' },
-  client_key: { type: 'string', format: 'path', description: 'PEM file with the private key of the client certificate' },
-  tls_insecure: {
-    type: 'boolean',
-    default: false,
-    description: 'Does not look at the certificates of the nodes: whoever is in between reads and changes everything',
-  },
+  ...TLS_OPTIONS,
   proxy: { type: 'string', description: 'URL of an HTTP proxy on the way to the nodes' },
   timeout_ms: {
     type: 'integer',
@@ -42,9 +36,7 @@ export interface Target {
   /** URLs without user and path. */
   readonly nodes: readonly string[]
   readonly auth: Auth | undefined
-  readonly ca: string | undefined
-  readonly certificate: { readonly cert: string; readonly key: string } | undefined
-  readonly insecure: boolean
+  readonly tls: TlsFiles
   readonly proxy: string | undefined
   readonly timeoutMs: number
 }
@@ -56,21 +48,15 @@ export type Auth =
 
 /** @throws OptionError */
 export function targetOf(options: ConnectionOptions, site: Pick<Site, 'secretFile'>): Target {
-  const { hosts, cloud_id, client_certificate, client_key, ca, proxy, tls_insecure, timeout_ms } = options
+  const { hosts, cloud_id, proxy, tls_insecure, timeout_ms } = options
   if ((hosts === undefined) === (cloud_id === undefined))
     throw new OptionError(hosts ? 'cloud_id' : '', 'give either hosts or cloud_id')
   if (hosts?.length === 0) throw new OptionError('hosts', 'names no host; write it like https://es.example:9200')
-  if ((client_certificate === undefined) !== (client_key === undefined))
-    throw new OptionError('', 'client_certificate and client_key belong together: give both or none')
   const nodes = hosts ? hosts.map((host, index) => nodeOf(host, `hosts[${index}]`)) : [cloudNode(cloud_id as string)]
   const auth = authOf(options, site)
   if (auth && !tls_insecure && nodes.some(node => node.startsWith('http://') && !isLoopback(node)))
     throw new OptionError('hosts', 'secrets go over https:// alone; write https://, or leave api_key and password out')
-  return {
-    ...{ nodes, auth, ca, proxy, insecure: tls_insecure, timeoutMs: timeout_ms },
-    certificate:
-      client_certificate !== undefined && client_key !== undefined ? { cert: client_certificate, key: client_key } : undefined,
-  }
+  return { nodes, auth, tls: tlsFiles(options), proxy, timeoutMs: timeout_ms }
 }
 
 function authOf({ api_key, username, password }: ConnectionOptions, site: Pick<Site, 'secretFile'>): Auth | undefined {

@@ -1,11 +1,11 @@
 // Requests to Elasticsearch through its own client: one at a time or many, never repeated here. Who repeats must know what it may do.
-import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Client, ClientOptions } from '@elastic/elasticsearch'
-import { asError, errorCode, PenstockError, RetryableError } from '../../../core/plugin/errors.ts'
+import { asError, RetryableError } from '../../../core/plugin/errors.ts'
 import type { Clock } from '../../../core/plugin/interfaces.ts'
 import { waitOf } from '../../lib/http/retry-after.ts'
+import { tlsAdvice, tlsSettings } from '../../lib/http/tls.ts'
 import { type Secret, secretOf } from '../../lib/secret.ts'
 import type { Auth, Target } from './connection-options.ts'
 
@@ -123,24 +123,8 @@ export function authorization(auth: Auth, secret: string): string {
   return `ApiKey ${secret.includes(':') ? Buffer.from(secret).toString('base64') : secret}`
 }
 
-function tlsOf({ ca, certificate, insecure, nodes }: Target): ClientOptions['tls'] {
-  if (nodes.every(node => node.startsWith('http://'))) return undefined
-  return {
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: !insecure,
-    ...(ca !== undefined && { ca: pem(ca, 'ca') }),
-    ...(certificate && { cert: pem(certificate.cert, 'client_certificate'), key: pem(certificate.key, 'client_key') }),
-  }
-}
-
-function pem(path: string, option: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (cause) {
-    throw new PenstockError('PEN_CREDENTIALS', `the file ${path} (${option}) cannot be read: ${asError(cause).message}`, {
-      cause,
-    })
-  }
+function tlsOf({ tls, nodes }: Target): ClientOptions['tls'] {
+  return nodes.every(node => node.startsWith('http://')) ? undefined : { minVersion: 'TLSv1.2', ...tlsSettings(tls) }
 }
 
 /** No answer, or half of one: whether the request was carried out is unknown. */
@@ -165,21 +149,27 @@ function unanswered(thrown: unknown, timeoutMs: number): RetryableError {
   }
 }
 
-const TLS: Readonly<Record<string, string>> = {
-  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host',
-  CERT_HAS_EXPIRED: 'the certificate has expired',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is signed by itself; name its PEM file with ca',
-  SELF_SIGNED_CERT_IN_CHAIN:
-    'the certificate is signed by nobody that is trusted here; name the PEM file of who signed it with ca',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    'the certificate is signed by nobody that is trusted here; name the PEM file of who signed it with ca',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    'the certificate is signed by nobody that is trusted here; name the PEM file of who signed it with ca',
-}
+/** The client keeps the text of an error of TLS, and not its code. */
+const TLS_TEXTS: readonly (readonly [text: RegExp, code: string])[] = [
+  [/does not match certificate's altnames/, 'ERR_TLS_CERT_ALTNAME_INVALID'],
+  [/certificate has expired/, 'CERT_HAS_EXPIRED'],
+  [/certificate is not yet valid/, 'CERT_NOT_YET_VALID'],
+  [/self-signed certificate in certificate chain/, 'SELF_SIGNED_CERT_IN_CHAIN'],
+  [/self-signed certificate/, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+  [/unable to verify the first certificate/, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+  [/unable to get local issuer certificate/, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'],
+  [/unsupported protocol/, 'ERR_SSL_UNSUPPORTED_PROTOCOL'],
+  [/alert protocol version/, 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'],
+  [/wrong version number/, 'ERR_SSL_WRONG_VERSION_NUMBER'],
+  [/packet length too long/, 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
+  [/alert certificate required/, 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'],
+  [/alert unknown ca/, 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA'],
+  [/alert bad certificate/, 'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE'],
+]
 
-function sentence(error: Error): string {
-  const { cause } = error
-  const code = cause instanceof Error ? errorCode(cause) : ''
-  const advice = TLS[code]
-  return advice ? `${advice} (${error.message})` : error.message
+function sentence({ message }: Error): string {
+  const [, code] = TLS_TEXTS.find(([text]) => text.test(message)) ?? []
+  if (code === undefined) return message
+  const [, subjectaltname] = /altnames: (\S+)$/.exec(message) ?? []
+  return tlsAdvice(Object.assign(new Error(message), { code, cert: { subjectaltname } })) ?? message
 }

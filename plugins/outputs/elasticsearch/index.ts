@@ -79,7 +79,7 @@ Works with Elasticsearch 8.19 and 9.`,
         return address
       },
       async open(context: Context) {
-        if (target.insecure) {
+        if (target.tls.insecure) {
           context.log.warn({}, 'tls_insecure is on: nobody looks at the certificates of Elasticsearch')
           context.metrics.gauge('elasticsearch_tls_insecure', 'Certificates are not looked at', 1)
         }

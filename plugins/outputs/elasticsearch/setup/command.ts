@@ -118,7 +118,7 @@ async function intoKibana(
   objects: ReturnType<typeof savedObjects>,
   signal: AbortSignal,
 ): Promise<number> {
-  const http = await openHttp({ clock: systemClock, ca: target.ca, proxy: target.proxy })
+  const http = await openHttp({ clock: systemClock, ca: target.tls.ca, proxy: target.proxy })
   const { auth } = target
   try {
     const to = { url, ...(space !== undefined && { space }), ...(auth && { authorization: authorization(auth, auth.secret) }) }
