@@ -7,6 +7,7 @@
 //   npm run bench -- --start --check       starting; checking a hundred pipelines
 //   npm run bench -- --feed                the audit feed of a simulated tenant beside the file pipeline on its records
 //   npm run bench -- --feed-budget --feed-blob --feed-tenants --feed-ledger --feed-users   what else a feed must show
+//   npm run bench -- --outputs             what each output costs: a file, Elasticsearch, Kafka
 //   npm run bench -- --large               ten times the records too, for the memory
 //   npm run bench -- --all                 all of it
 // [--records 100000] [--rounds 3]. CPU time is that of all threads, user and system. Times of a busy machine say little: look at ratios.
@@ -24,6 +25,7 @@ import { feedThroughput } from './feed/throughput.ts'
 import { feedUsers } from './feed/users.ts'
 import { followLatency } from './follow.ts'
 import { gzipMemory } from './gzip.ts'
+import { outputCosts } from './outputs.ts'
 import { parts } from './parts.ts'
 import { BARE, large, startTime, throughput } from './pipeline.ts'
 
@@ -40,6 +42,7 @@ const { values } = parseArgs({
     start: flag,
     check: flag,
     large: flag,
+    outputs: flag,
     feed: flag,
     'feed-budget': flag,
     'feed-blob': flag,
@@ -55,6 +58,7 @@ const some =
   values.gzip ||
   values.start ||
   values.check ||
+  values.outputs ||
   Object.entries(values).some(([name, on]) => on === true && name.startsWith('feed'))
 const folder = await mkdtemp(join(tmpdir(), 'penstock-bench-'))
 try {
@@ -70,6 +74,7 @@ try {
   if (values.follow || values.all) await followLatency(bench)
   if (values.check || values.all) await checkMany(bench)
   if (values.gzip || values.all) await gzipMemory(bench, Number(values['gzip-mb']))
+  if (values.outputs || values.all) await outputCosts(bench)
   const feeds = {
     feed: feedThroughput,
     'feed-budget': feedBudget,
